@@ -1,0 +1,437 @@
+//! The records of the journal. Each is self-contained: folding it needs no rule set, since the rules may have
+//! changed since it was written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::event::{Entity, EventId, TimeMark};
+use crate::rule::RuleId;
+
+/// The id of a run: derived from its event and rule, so that the same decision always names the same run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(Arc<str>);
+
+impl RunId {
+    /// Wraps an id read from the journal or typed by a person.
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id of the run that `rule` does for the event. `nth` tells reruns apart; the first is 0.
+    pub fn derive(event: &EventId, rule: &RuleId, nth: u32) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in [event.as_str(), rule.as_str()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.update(&nth.to_le_bytes());
+        let hex = hasher.finalize().to_hex();
+        Self(format!("r-{}", hex.get(..16).unwrap_or_default()).into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of one rule for one event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A clause of `match`, or `when`, did not hold.
+    NotMatched {
+        /// The first clause that failed: `match.labels.env`, `when`.
+        clause: String,
+        /// What it asked for, in words.
+        expected: String,
+        /// What the event had, in words.
+        seen: String,
+    },
+    /// `when` could not be evaluated; counts as not matched.
+    ConditionError {
+        /// What went wrong, with the position in the rule file where it is known.
+        message: String,
+    },
+    /// A newer event of the same entity was seen before.
+    Late {
+        /// The newest time seen.
+        newest: Timestamp,
+    },
+    /// The event was received before.
+    Duplicate,
+    /// A guard objected.
+    Suppressed {
+        /// Which one: `dedupe`, `rate`, `pause`, `budget:NAME`, …
+        guard: String,
+        /// Why, in words.
+        reason: String,
+        /// Until when it would object, where it knows.
+        until: Option<Timestamp>,
+    },
+    /// The plan was made and shown, nothing was executed.
+    DryRun,
+    /// Waits by `hold`.
+    Held {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Waits for a person.
+    AwaitingApproval {
+        /// When it expires.
+        until: Timestamp,
+    },
+    /// Runs, or waits in the queue for its turn.
+    Run {
+        /// What it waits for, if it cannot start at once.
+        queued: Option<String>,
+    },
+    /// Target, template or `steps_from` could not be rendered.
+    PlanError {
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl Outcome {
+    /// The word of the rule language: `not-matched`, `run`, …
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotMatched { .. } => "not-matched",
+            Self::ConditionError { .. } => "condition-error",
+            Self::Late { .. } => "late",
+            Self::Duplicate => "duplicate",
+            Self::Suppressed { .. } => "suppressed",
+            Self::DryRun => "dry-run",
+            Self::Held { .. } => "held",
+            Self::AwaitingApproval { .. } => "awaiting-approval",
+            Self::Run { .. } => "run",
+            Self::PlanError { .. } => "plan-error",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunEnd {
+    /// Every step passed (and `verify`, where there is one).
+    Succeeded,
+    /// A step failed.
+    Failed,
+    /// A step took longer than its time limit.
+    TimedOut,
+    /// A person, or an event, called it off.
+    Cancelled,
+    /// A person refused it.
+    Denied,
+    /// It waited too long.
+    Expired,
+    /// The process died between intent and outcome.
+    Interrupted,
+    /// The steps passed, `verify` did not.
+    Unverified,
+}
+
+impl RunEnd {
+    /// The word of the rule language.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed-out",
+            Self::Cancelled => "cancelled",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Interrupted => "interrupted",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+/// Which part of a rule a step belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// `steps`.
+    Steps,
+    /// `verify.steps`.
+    Verify,
+    /// `on_success`.
+    OnSuccess,
+    /// `on_failure`.
+    OnFailure,
+}
+
+/// How one try of a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepEnd {
+    /// It passed.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// It was ended at its time limit.
+    TimedOut,
+    /// It was ended because the run was cancelled or the daemon stops.
+    Cancelled,
+    /// Its `if:` was false.
+    Skipped,
+}
+
+/// What one try of a step led to. Texts are redacted and bounded before they come here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepResult {
+    /// How it ended.
+    pub end: StepEnd,
+    /// The exit code of a process that exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// The status of an HTTP answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Standard output, or the body of an HTTP answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    /// Standard error.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+    /// How many bytes of output were left out.
+    #[serde(default)]
+    pub dropped_bytes: u64,
+    /// Why it failed, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// What a run that was decided upon holds, so that later decisions can count it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The run.
+    pub run: RunId,
+    /// The dedupe slot that it takes.
+    pub slot: String,
+    /// When the slot is free again; `None` means when its incident closes or reopens.
+    pub slot_until: Option<Timestamp>,
+    /// What it acts on.
+    pub target: String,
+    /// Its keys in the caps that count runs: `rule`, `target:db-07`, `channel:5`, `labels.service:x`.
+    pub keys: Vec<String>,
+    /// The keys of which only so many may be held at a time; the run holds them until it ends.
+    pub locks: Vec<String>,
+    /// Until when the caps have to remember it.
+    pub counted_until: Timestamp,
+    /// When it expires if it still waits.
+    pub expires: Timestamp,
+}
+
+/// The decision on one rule for one event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The rule.
+    pub rule: RuleId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What was taken, where a run was decided upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<Reservation>,
+    /// The rendered plan, for `run` and `dry-run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Value>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Record {
+    /// The daemon started.
+    Started {
+        /// Its version.
+        version: String,
+        /// The rule set in force.
+        rules_hash: String,
+        /// Whether it was started with `--dry-run`.
+        dry_run: bool,
+    },
+    /// A push was taken in. The record's payload is the body, byte for byte.
+    Received {
+        /// The event's id.
+        event: EventId,
+        /// By which source.
+        source: String,
+        /// Its type.
+        event_type: String,
+        /// Its time.
+        time: Timestamp,
+        /// What that is worth.
+        time_mark: TimeMark,
+        /// What it is about.
+        entity: Entity,
+        /// Its incident, where it has one.
+        incident: Option<String>,
+    },
+    /// Events were decided. Events that concern no rule share one record.
+    Decided {
+        /// The journal's sequence number of the first event.
+        from_seq: u64,
+        /// And of the last; equal to `from_seq` wherever there are decisions.
+        to_seq: u64,
+        /// The event's id, where it is a single one.
+        event: Option<EventId>,
+        /// The rule set that was asked.
+        generation: u64,
+        /// Why no rule was asked, if the event is late.
+        late_since: Option<Timestamp>,
+        /// What became of each rule that it concerns.
+        decisions: Vec<Decided>,
+    },
+    /// A run is about to act.
+    RunIntended {
+        /// The run.
+        run: RunId,
+        /// Its rule.
+        rule: RuleId,
+        /// The event that led to it.
+        event: EventId,
+        /// The rule set by which it was decided last.
+        generation: u64,
+        /// What it acts on.
+        target: String,
+        /// The locks that it holds.
+        locks: Vec<String>,
+        /// What it will do.
+        plan: Value,
+    },
+    /// A step is about to be tried.
+    StepStarted {
+        /// The run.
+        run: RunId,
+        /// Which part of the rule.
+        phase: Phase,
+        /// Which step of it, from 0.
+        step: usize,
+        /// Its name, or what it does.
+        name: String,
+        /// Which try, from 1.
+        attempt: u32,
+    },
+    /// A try of a step ended.
+    StepEnded {
+        /// The run.
+        run: RunId,
+        /// Which part of the rule.
+        phase: Phase,
+        /// Which step of it, from 0.
+        step: usize,
+        /// Its name, or what it does.
+        name: String,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What it led to.
+        result: StepResult,
+    },
+    /// A run ended.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// Its rule.
+        rule: RuleId,
+        /// What it acted on.
+        target: String,
+        /// How.
+        end: RunEnd,
+        /// Whether any step was started.
+        acted: bool,
+        /// Why, where it did not succeed.
+        error: Option<String>,
+        /// From intent to end, in milliseconds.
+        duration_ms: u64,
+    },
+    /// An event whose evaluation failed repeatedly was set aside.
+    SetAside {
+        /// The event.
+        event: EventId,
+        /// The journal's sequence number of it.
+        seq: u64,
+        /// Why.
+        error: String,
+    },
+    /// Another rule set is in force.
+    Reloaded {
+        /// Its number.
+        generation: u64,
+        /// Its hash.
+        rules_hash: String,
+        /// How many rules it has.
+        rules: usize,
+    },
+    /// Nothing new starts from here on.
+    Paused {
+        /// Why.
+        reason: Option<String>,
+        /// Until when; `None` means until it is resumed.
+        until: Option<Timestamp>,
+    },
+    /// The pause is over.
+    Resumed,
+    /// The daemon stopped in order.
+    Stopped,
+}
+
+impl Record {
+    /// The word for the kind of record, as it stands in the journal.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Received { .. } => "received",
+            Self::Decided { .. } => "decided",
+            Self::RunIntended { .. } => "run-intended",
+            Self::StepStarted { .. } => "step-started",
+            Self::StepEnded { .. } => "step-ended",
+            Self::RunEnded { .. } => "run-ended",
+            Self::SetAside { .. } => "set-aside",
+            Self::Reloaded { .. } => "reloaded",
+            Self::Paused { .. } => "paused",
+            Self::Resumed => "resumed",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// The run that it is about.
+    pub fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::RunIntended { run, .. }
+            | Self::StepStarted { run, .. }
+            | Self::StepEnded { run, .. }
+            | Self::RunEnded { run, .. } => Some(run),
+            _ => None,
+        }
+    }
+
+    /// The event that it is about.
+    pub fn event(&self) -> Option<&EventId> {
+        match self {
+            Self::Received { event, .. } | Self::RunIntended { event, .. } | Self::SetAside { event, .. } => {
+                Some(event)
+            }
+            Self::Decided { event, .. } => event.as_ref(),
+            _ => None,
+        }
+    }
+}

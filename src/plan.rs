@@ -1,0 +1,126 @@
+//! Plans: a rule's steps rendered for one event. What a plan says is exactly what will be done.
+//!
+//! Rendering is pure: dry-run, `explain`, `test` and `backtest` show the same plan that `serve` acts on.
+
+pub mod environment;
+mod render;
+
+pub use render::{PlanError, RenderContext, plan, render_step};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::rule::step::Step;
+
+/// What a rule would do for one event.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What is acted upon. Never empty, `*` or `all`.
+    pub target: String,
+    /// The steps in order.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone)]
+pub struct PlannedStep {
+    /// The step it was rendered from.
+    pub spec: Arc<Step>,
+    /// What will be done; `None` where that depends on the output of an earlier step, and so is rendered when
+    /// its turn comes.
+    pub call: Option<Call>,
+}
+
+/// A rendered action, complete: no template is left in it. Serialises in the shape of the rule language, which
+/// is what dry-run shows, the journal records and tests compare.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// A program with its arguments.
+    Run(RunCall),
+    /// A script for `/bin/sh -eu`.
+    Shell(ShellCall),
+    /// An HTTP request.
+    Http(HttpCall),
+    /// A pause.
+    Wait(Duration),
+}
+
+/// What `run` and `shell` have in common, rendered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProcessCall {
+    /// Declared variables, besides the `STANCH_*` ones.
+    pub env: BTreeMap<String, String>,
+    /// Standard input.
+    pub stdin: StdinCall,
+    /// Working folder, absolute.
+    pub cwd: PathBuf,
+    /// The account it runs as.
+    pub user: Option<String>,
+    /// Exit codes that count as success.
+    pub exit_codes: Vec<i32>,
+    /// The program may gain privileges.
+    pub allow_sudo: bool,
+}
+
+/// Standard input, rendered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StdinCall {
+    /// The event's JSON.
+    Event,
+    /// Nothing.
+    None,
+    /// This text.
+    Text(String),
+}
+
+/// `run`, rendered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunCall {
+    /// The program and its arguments, as the rule shows them.
+    pub argv: Vec<String>,
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// Where and how it runs.
+    pub process: ProcessCall,
+}
+
+/// `shell`, rendered (the script itself holds no templates).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShellCall {
+    /// The script.
+    pub script: String,
+    /// Where and how it runs.
+    pub process: ProcessCall,
+}
+
+/// `http`, rendered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HttpCall {
+    /// The method.
+    pub method: String,
+    /// The URL with its query.
+    pub url: String,
+    /// `host:port`, as checked against the config's list.
+    pub authority: String,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// The body, if any.
+    pub body: Option<HttpCallBody>,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HttpCallBody {
+    /// JSON.
+    Json(Value),
+    /// Text.
+    Text(String),
+}

@@ -1,0 +1,167 @@
+//! Validated steps: what a rule does. Rendering one for an event is [`crate::plan`]'s, doing it [`crate::action`]'s.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Place;
+use super::sandbox::Condition;
+use super::template::Template;
+
+/// How long a step may take unless it says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One step with what all kinds have in common.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The name under which later steps and reports know it.
+    pub name: Option<String>,
+    /// When its whole process tree is ended.
+    pub timeout: Duration,
+    /// How often it is tried.
+    pub retry: Option<Retry>,
+    /// `if:`; sees `steps` besides what `when` sees.
+    pub condition: Option<Condition>,
+    /// May be rerun after a crash.
+    pub idempotent: bool,
+    /// A failure does not end the run.
+    pub continue_on_error: bool,
+    /// What it does.
+    pub action: Action,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Tries of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How many tries in all, the first included.
+    pub attempts: u32,
+    /// The wait after the first failure; doubled after each further one, and jittered.
+    pub backoff: Duration,
+}
+
+/// The kinds of step.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// A program with its arguments, no shell.
+    Run(RunSpec),
+    /// Text for `/bin/sh -eu`.
+    Shell(ShellSpec),
+    /// An HTTP request.
+    Http(Box<HttpSpec>),
+    /// A pause.
+    Wait(Duration),
+}
+
+/// What a process gets on standard input.
+#[derive(Debug, Clone)]
+pub enum Stdin {
+    /// The event's JSON.
+    Event,
+    /// Nothing.
+    None,
+    /// This text.
+    Text(Template),
+}
+
+/// What `run` and `shell` have in common.
+#[derive(Debug, Clone)]
+pub struct ProcessSpec {
+    /// Further environment variables.
+    pub env: Vec<(String, Template)>,
+    /// Standard input.
+    pub stdin: Stdin,
+    /// Working folder, absolute; the config file's folder unless the step says otherwise.
+    pub cwd: PathBuf,
+    /// The account it runs as.
+    pub user: Option<String>,
+    /// Exit codes that count as success.
+    pub exit_codes: Vec<i32>,
+    /// The program may gain privileges.
+    pub allow_sudo: bool,
+}
+
+/// `run`.
+#[derive(Debug, Clone)]
+pub struct RunSpec {
+    /// The program and its arguments, as written. Never empty. The first element is a literal.
+    pub argv: Vec<Template>,
+    /// The program as an absolute path: a relative one was resolved at the config file's folder, a bare name
+    /// on the fixed `PATH`.
+    pub program: PathBuf,
+    /// Where and how it runs.
+    pub process: ProcessSpec,
+}
+
+/// `shell`.
+#[derive(Debug, Clone)]
+pub struct ShellSpec {
+    /// The script, free of templates.
+    pub script: String,
+    /// Where and how it runs.
+    pub process: ProcessSpec,
+}
+
+/// The body of an HTTP request.
+#[derive(Debug, Clone)]
+pub enum HttpBody {
+    /// None.
+    Empty,
+    /// JSON in which every text may be a template.
+    Json(JsonTemplate),
+    /// Text.
+    Text(Template),
+}
+
+/// JSON whose strings are templates.
+#[derive(Debug, Clone)]
+pub enum JsonTemplate {
+    /// A value without text.
+    Literal(serde_json::Value),
+    /// Text.
+    Text(Template),
+    /// A list.
+    List(Vec<JsonTemplate>),
+    /// An object; the keys are literal.
+    Object(Vec<(String, JsonTemplate)>),
+}
+
+/// A status that counts as success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusPattern {
+    /// `2xx`: the first digit.
+    Class(u16),
+    /// One code.
+    Code(u16),
+}
+
+impl StatusPattern {
+    /// Whether `status` counts.
+    pub fn matches(self, status: u16) -> bool {
+        match self {
+            Self::Class(first) => status / 100 == first,
+            Self::Code(code) => status == code,
+        }
+    }
+}
+
+/// `http`.
+#[derive(Debug, Clone)]
+pub struct HttpSpec {
+    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`.
+    pub method: String,
+    /// The URL; scheme, host and port are literal, a value becomes one percent-encoded segment.
+    pub url: Template,
+    /// `host:port`, checked against the config's list at load and once more before the request is made.
+    pub authority: String,
+    /// Headers.
+    pub headers: Vec<(String, Template)>,
+    /// Query parameters.
+    pub query: Vec<(String, Template)>,
+    /// The body.
+    pub body: HttpBody,
+    /// Statuses that count as success.
+    pub expect_status: Vec<StatusPattern>,
+    /// A condition on `response.status`, `.body`, `.json`, `.headers`.
+    pub expect_when: Option<Condition>,
+}
