@@ -113,6 +113,13 @@ pub enum TimeMark {
     Absent,
 }
 
+impl TimeMark {
+    /// Whether an event with this mark may order others.
+    pub fn orders(self) -> bool {
+        matches!(self, Self::Sound | Self::Absent)
+    }
+}
+
 /// One push, parsed and validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -231,12 +238,16 @@ impl Event {
     /// Whether this event only annotates. Such an event never makes an earlier one late, or an assignment that
     /// overtook `i_new` would cancel its healing.
     pub fn only_annotates(&self) -> bool {
-        match &*self.event_type {
-            "i_assign" | "i_a_rspd" | "i_comm" => true,
-            "i_custom" => false,
-            kind if kind.starts_with("i_r_") => true,
-            kind => !EVENT_TYPES.iter().any(|(known, _)| *known == kind),
-        }
+        only_annotates(&self.event_type)
+    }
+}
+
+/// Whether events of this type only annotate, as unknown ones are taken to.
+pub fn only_annotates(event_type: &str) -> bool {
+    match event_type {
+        "i_assign" | "i_a_rspd" | "i_comm" => true,
+        field if field.starts_with("i_r_") => true,
+        kind => !EVENT_TYPES.iter().any(|(known, _)| *known == kind),
     }
 }
 
