@@ -225,6 +225,22 @@ impl Event {
         self.payload.get("person").and_then(Value::as_object)
     }
 
+    /// This event with the state that `newest`, a later event of the same entity, brought: what happened stays as
+    /// it was, what is known is the latest.
+    pub fn with_state_of(&self, newest: &Self) -> Self {
+        let mut payload = newest.payload.clone();
+        if let Some(fields) = payload.as_object_mut() {
+            for name in ["event_id", "event_type", "event_time", "person"] {
+                match self.payload.get(name) {
+                    Some(value) => fields.insert(name.to_owned(), value.clone()),
+                    None => fields.remove(name),
+                };
+            }
+        }
+        let body = Bytes::from(payload.to_string());
+        Self { payload, body_hash: *blake3::hash(&body).as_bytes(), body, ..self.clone() }
+    }
+
     /// Whether this event says that its entity is closed.
     pub fn is_closed(&self) -> bool {
         self.progress() == Some("Closed") || matches!(&*self.event_type, "i_rslv" | "a_close")

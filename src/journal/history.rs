@@ -170,6 +170,11 @@ impl History {
         self.undecided.iter()
     }
 
+    /// Hands out the events that were received but not decided, so that they can be decided now.
+    pub fn drain_undecided(&mut self) -> Vec<Observed> {
+        self.undecided.drain(..).collect()
+    }
+
     /// The sequence number of the last record folded.
     pub fn last_seq(&self) -> u64 {
         self.last_seq

@@ -288,6 +288,8 @@ pub struct Reservation {
     pub budget_keys: Vec<String>,
     /// The keys of which only so many may be held at a time; the run holds them until it ends.
     pub locks: Vec<String>,
+    /// The lock that its own rule limits.
+    pub gate: String,
     /// Until when the caps have to remember it.
     pub counted_until: Timestamp,
     /// When it expires if it still waits.

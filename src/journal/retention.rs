@@ -23,7 +23,7 @@ impl Journal {
                 tracing::warn!(%error, "the journal could not let go of old records");
                 0
             });
-            drop(reply.send(touched));
+            reply.send(touched).ok();
         };
         if self.submit(Submission::Maintain(Box::new(work))).is_err() {
             return 0;

@@ -74,8 +74,12 @@ pub struct Run {
     pub target: String,
     /// The locks that it holds while active.
     pub locks: Vec<String>,
+    /// The lock that its own rule limits.
+    pub gate: String,
     /// Where it stands.
     pub state: RunState,
+    /// Whether a person allowed it.
+    pub approved: bool,
     /// When it was decided upon.
     pub decided_at: Timestamp,
     /// When it expires if it still waits.
@@ -95,6 +99,8 @@ pub struct Runs {
     waiting: BTreeMap<u64, RunId>,
     held: HashMap<String, u32>,
     wanted: HashMap<String, u32>,
+    /// Waiting runs that an event of their incident may call off.
+    callable_off: HashMap<Arc<str>, Vec<RunId>>,
     next_place: u64,
 }
 
@@ -145,6 +151,15 @@ impl Runs {
             .map(|(id, _)| id)
     }
 
+    /// The waiting runs of `incident` that an event of this type calls off.
+    pub fn cancelled_by(&self, incident: &str, event_type: &str) -> impl Iterator<Item = &RunId> {
+        self.callable_off.get(incident).into_iter().flatten().filter(move |id| {
+            self.runs.get(*id).is_some_and(|run| {
+                matches!(run.state, RunState::Waiting(_)) && run.cancel_on.iter().any(|one| one == event_type)
+            })
+        })
+    }
+
     pub(super) fn add(
         &mut self,
         observed: &Observed,
@@ -163,7 +178,9 @@ impl Runs {
             incident: observed.incident.clone(),
             target: reservation.target.clone(),
             locks: reservation.locks.clone(),
+            gate: reservation.gate.clone(),
             state: RunState::Waiting(waits),
+            approved: false,
             decided_at: at,
             expires: reservation.expires,
             cancel_on: reservation.cancel_on.clone(),
@@ -178,6 +195,9 @@ impl Runs {
         if waits == Waits::Queue {
             count_up(&mut self.wanted, &run.locks);
         }
+        if let Some(incident) = run.incident.as_ref().filter(|_| !run.cancel_on.is_empty()) {
+            self.callable_off.entry(Arc::clone(incident)).or_default().push(reservation.run.clone());
+        }
         self.waiting.insert(place, reservation.run.clone());
         self.runs.insert(reservation.run.clone(), run);
     }
@@ -188,6 +208,7 @@ impl Runs {
             && run.state == RunState::Waiting(Waits::Approval)
         {
             run.state = RunState::Waiting(Waits::Queue);
+            run.approved = true;
             count_up(&mut self.wanted, &run.locks);
         }
     }
@@ -207,6 +228,14 @@ impl Runs {
 
     pub(super) fn end(&mut self, id: &RunId) -> Option<Run> {
         let run = self.runs.remove(id)?;
+        if let Some(incident) = run.incident.as_ref().filter(|_| !run.cancel_on.is_empty())
+            && let Some(ids) = self.callable_off.get_mut(incident)
+        {
+            ids.retain(|other| other != id);
+            if ids.is_empty() {
+                self.callable_off.remove(incident);
+            }
+        }
         match run.state {
             RunState::Active { .. } => count_down(&mut self.held, &run.locks),
             RunState::Waiting(waits) => {
