@@ -95,6 +95,9 @@ where
             http1::Builder::new()
                 // The wire times heads and pauses; a second timer would say the same, at a cost for each request.
                 .header_read_timeout(None)
+                // A sender that has said all it will say still gets its answer, and what was offered to the
+                // journal is followed to its end; the durability deadline bounds both.
+                .half_close(true)
                 .max_buf_size(super::HEAD_BYTES_MAX)
                 .serve_connection(wire, service)
         );

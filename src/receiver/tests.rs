@@ -122,10 +122,13 @@ impl Intake for Memory {
     }
 }
 
+type ToldAnswer = (Option<String>, String, u16, &'static str);
+
 /// Keeps what the receiver tells.
 #[derive(Default)]
 struct Told {
-    answers: Mutex<Vec<(Option<String>, String, u16, &'static str)>>,
+    /// Source, event type, status and code of each.
+    answers: Mutex<Vec<ToldAnswer>>,
     closed: Mutex<Vec<Closed>>,
     news: Notify,
 }

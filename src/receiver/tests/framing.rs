@@ -80,19 +80,27 @@ async fn nothing_after_a_chunked_request_counts() {
 async fn malformed_chunks_and_cut_bodies_are_not_taken() {
     let server = Server::start().await;
     let bad = chunked(&body("e"), 10).replacen("\r\na\r\n", "\r\nzz\r\n", 1);
-    let mut client = server.client().await;
-    client.send(bad).await;
-    if let Some(reply) = client.try_reply().await {
-        reply.is(400, "body-broken");
-    }
     let whole = push("e");
-    let mut client = server.client().await;
-    client.send(&whole[..whole.len() - 5]).await;
-    client.stream.shutdown().await.unwrap();
-    if let Some(reply) = client.try_reply().await {
-        reply.is(400, "body-broken");
+    let mut in_chunks = chunked(&body("e"), 10);
+    in_chunks.truncate(in_chunks.len() - 8);
+    for request in [bad.as_str(), &whole[..whole.len() - 5], &in_chunks] {
+        let mut client = server.client().await;
+        client.send(request).await;
+        client.stream.shutdown().await.unwrap();
+        client.reply().await.is(400, "body-broken");
+        client.closes().await;
     }
     assert_eq!(server.memory.count(), 0);
+}
+
+#[tokio::test]
+async fn a_sender_that_shuts_its_side_still_gets_its_answer() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send(push("e")).await;
+    client.stream.shutdown().await.unwrap();
+    assert_eq!(client.reply().await.status, 200);
+    client.closes().await;
 }
 
 #[tokio::test]
