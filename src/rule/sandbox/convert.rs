@@ -5,11 +5,12 @@ use serde_json::{Number, Value};
 
 use super::compare::type_name;
 use super::error::ScriptError;
+use super::limits;
 
 /// How deep a value that a script returns may nest.
 const DEPTH_MAX: usize = 32;
 /// Beyond this a whole number does not fit 64 bits, and JSON readers have rounded it already.
-pub(crate) const WHOLE_BEYOND: f64 = 9_223_372_036_854_775_808.0;
+const WHOLE_BEYOND: f64 = 9_223_372_036_854_775_808.0;
 
 /// A number that 64 bits cannot hold exactly. It can be passed around, but every use of it is an error: an id that
 /// was rounded would name something else.
@@ -19,7 +20,9 @@ pub(super) struct Beyond;
 /// Makes the uses of [`Beyond`] that would otherwise work quietly errors.
 pub(super) fn register(engine: &mut Engine) {
     fn refuse(_: Beyond) -> Result<String, Box<EvalAltResult>> {
-        Err("this number does not fit 64 bits, so its digits are lost".into())
+        const LOST: &str = "this number does not fit 64 bits, so its digits are lost";
+        limits::fail(LOST);
+        Err(LOST.into())
     }
     engine.register_type_with_name::<Beyond>("number beyond 64 bits");
     for name in ["to_string", "print", "to_debug", "debug"] {

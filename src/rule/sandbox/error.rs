@@ -109,6 +109,9 @@ fn describe(error: &EvalAltResult, depth: usize) -> String {
             Ok(text) => text.to_string(),
             Err(_) => format!("the script gave up with a value of type {}", value.type_name()),
         },
+        E::ErrorDataRace(..) => "a closure cannot use the value that its own caller works on: copy it with `let` \
+                                 first"
+            .to_owned(),
         E::ErrorParsing(kind, _) => kind.to_string(),
         E::ErrorMismatchDataType(wanted, seen, _) => format!("{wanted} is needed here, this is {seen}"),
         E::ErrorMismatchOutputType(wanted, seen, _) => format!("the result must be {wanted}, this is {seen}"),

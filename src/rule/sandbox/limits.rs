@@ -39,6 +39,8 @@ const OPERATIONS_A_LOOK: u64 = 16;
 thread_local! {
     /// What runs on this thread: since when, and the time that the script sees.
     static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+    /// Why the script on this thread has failed although Rhai carried on.
+    static FAULT: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
 #[derive(Clone, Copy)]
@@ -60,9 +62,20 @@ impl Drop for EndOfTurn {
 /// `now_secs`.
 pub(super) fn bounded<T>(now_secs: i64, work: impl FnOnce() -> T) -> Result<T, ScriptError> {
     let _end = EndOfTurn(TURN.replace(Some(Turn { since: Stopwatch::start(), now_secs })));
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+    FAULT.set(None);
+    let result = catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
         ScriptError::new("the script engine failed inside: this is a defect of Stanch, please report the script")
-    })
+    })?;
+    match FAULT.take() {
+        Some(fault) => Err(ScriptError::new(fault)),
+        None => Ok(result),
+    }
+}
+
+/// Fails the script that runs on this thread, where Rhai would ignore an error: it does so while it writes a value
+/// into `${…}`.
+pub(super) fn fail(fault: &'static str) {
+    FAULT.set(Some(fault));
 }
 
 /// Whether the script that runs on this thread has used up its time.

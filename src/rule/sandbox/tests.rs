@@ -147,13 +147,13 @@ fn scripts_can_change_nothing() {
     fails("event.incident.title = \"6\"; true", "constant");
     fails("let labels = 1; true", "name of the event");
     fails("labels.clear(); true", "change nothing");
+    fails("alerts.for_each(|i| this = 1); true", "change nothing");
     fails("alerts.push(1); true", "change nothing");
     let sandbox = sandbox(&[]).unwrap();
     let event = incident();
     let view = EventView::new(&event);
     let extra = Extra { target: None, now: NOW, names: &[] };
-    let meddle =
-        sandbox.compile("let x = labels; x.a = \"6\"; x.clear(); alerts.for_each(|i| labels.a); true").unwrap();
+    let meddle = sandbox.compile("let x = labels; x.a = \"6\"; x.clear(); alerts.map(|i| labels.a); true").unwrap();
     assert_eq!(meddle.holds(&sandbox, &view, extra), Ok(true));
     let check = sandbox.compile("labels.a == \"5\" && alerts.len == 2").unwrap();
     assert_eq!(check.holds(&sandbox, &view, extra), Ok(true), "one evaluation must not be seen by the next");
@@ -173,7 +173,7 @@ fn endless_and_deep_scripts_are_stopped() {
     let blocks = format!("{}true{}", "if true { ".repeat(500), " }".repeat(500));
     fails(&blocks, "nested deeper");
     let long = format!("true{}", " && true".repeat(5_000));
-    let _ = holds(&long);
+    assert!(holds(&long).is_ok() || holds(&long).is_err(), "it must come back at all");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn values_cannot_be_doubled_without_end() {
     fails("let s = \"x\"; for i in 0..20 { s = s.replace(\"x\", \"xxxxxxxx\"); } true", "limit");
     fails("let s = \"x\"; for i in 0..20 { s = s.split(\"\").join(s); } true", "separator");
     fails(
-        "let a = []; for i in 0..1000 { a.push(\"x\"); } for i in 0..9 { a = a.map(|x| a.join(\"yyyyyyyyyy\")); } true",
+        "let a = []; for i in 0..1000 { a.push(\"x\"); } let b = a; for i in 0..99 { a = a.map(|x| b.join(\"yyyyyyyyyy\")); } true",
         "limit",
     );
     fails("let s = \"x,\"; for i in 0..14 { s += s; } s.split(\",\").len > 0", "limit");
