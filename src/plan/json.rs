@@ -3,6 +3,7 @@
 //! A step reads like the one in the rule file with the values filled in; what is at its default is left out. One that
 //! waits for its turn shows its templates and `"deferred": true`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -93,36 +94,37 @@ fn process(call: &ProcessCall, shown: &mut Map<String, Value>) {
         StdinCall::None => Some("none"),
         StdinCall::Text(text) => Some(text.as_str()),
     };
-    surroundings(
-        (call.env.iter().map(|(name, value)| (name.as_str(), value.as_str())), stdin),
-        (&call.cwd, call.user.as_deref(), &call.exit_codes, call.allow_sudo),
-        shown,
-    );
+    let env = call.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let (cwd, user) = (&call.cwd, call.user.as_deref());
+    Surroundings { stdin, cwd, user, exit_codes: &call.exit_codes, allow_sudo: call.allow_sudo }.show(env, shown);
 }
 
-type Rest<'a> = (&'a std::path::Path, Option<&'a str>, &'a [i32], bool);
+/// What `run` and `shell` have in common, rendered or not.
+struct Surroundings<'a> {
+    stdin: Option<&'a str>,
+    cwd: &'a Path,
+    user: Option<&'a str>,
+    exit_codes: &'a [i32],
+    allow_sudo: bool,
+}
 
-fn surroundings<'a>(
-    (env, stdin): (impl Iterator<Item = (&'a str, &'a str)>, Option<&str>),
-    (cwd, user, exit_codes, allow_sudo): Rest<'_>,
-    shown: &mut Map<String, Value>,
-) {
-    let env: Map<String, Value> = env.map(|(name, value)| (name.to_owned(), value.into())).collect();
-    if !env.is_empty() {
-        shown.insert("env".into(), Value::Object(env));
-    }
-    if let Some(stdin) = stdin {
-        shown.insert("stdin".into(), stdin.into());
-    }
-    shown.insert("cwd".into(), cwd.display().to_string().into());
-    if let Some(user) = user {
-        shown.insert("user".into(), user.into());
-    }
-    if exit_codes != [0] {
-        shown.insert("exit_codes".into(), json!(exit_codes));
-    }
-    if allow_sudo {
-        shown.insert("allow_sudo".into(), true.into());
+impl Surroundings<'_> {
+    /// The working folder is always shown, because its default is the config's and not the step's.
+    fn show<'e>(&self, env: impl Iterator<Item = (&'e str, &'e str)>, shown: &mut Map<String, Value>) {
+        pairs("env", env, shown);
+        if let Some(stdin) = self.stdin {
+            shown.insert("stdin".into(), stdin.into());
+        }
+        shown.insert("cwd".into(), self.cwd.display().to_string().into());
+        if let Some(user) = self.user {
+            shown.insert("user".into(), user.into());
+        }
+        if self.exit_codes != [0] {
+            shown.insert("exit_codes".into(), json!(self.exit_codes));
+        }
+        if self.allow_sudo {
+            shown.insert("allow_sudo".into(), true.into());
+        }
     }
 }
 
@@ -212,11 +214,9 @@ fn unrendered(spec: &ProcessSpec, shown: &mut Map<String, Value>) {
         Stdin::None => Some("none"),
         Stdin::Text(text) => Some(text.source()),
     };
-    surroundings(
-        (spec.env.iter().map(|(name, value)| (name.as_str(), value.source())), stdin),
-        (&spec.cwd, spec.user.as_deref(), &spec.exit_codes, spec.allow_sudo),
-        shown,
-    );
+    let env = spec.env.iter().map(|(name, value)| (name.as_str(), value.source()));
+    let (cwd, user) = (&spec.cwd, spec.user.as_deref());
+    Surroundings { stdin, cwd, user, exit_codes: &spec.exit_codes, allow_sudo: spec.allow_sudo }.show(env, shown);
 }
 
 fn source(template: &JsonTemplate) -> Value {
@@ -232,7 +232,7 @@ fn source(template: &JsonTemplate) -> Value {
 fn duration(time: Duration) -> String {
     let ms = time.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    match units.into_iter().find(|(unit, _)| ms > 0 && ms % unit == 0) {
+    match units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", ms / unit),
         None => format!("{ms}ms"),
     }

@@ -24,6 +24,21 @@ fn is_closure(function: &ScriptFuncDef) -> bool {
     function.name.starts_with("anon$")
 }
 
+/// The functions that take a closure, with its place among their arguments. They call it and let it go.
+const TAKE_CLOSURES: &[(&str, usize)] = &[
+    ("some", 1),
+    ("all", 1),
+    ("filter", 1),
+    ("map", 1),
+    ("find", 1),
+    ("find_map", 1),
+    ("index_of", 1),
+    ("reduce", 1),
+    ("for_each", 1),
+    ("sort", 1),
+    ("zip", 2),
+];
+
 /// Visits every node of `ast`, function bodies included, with the nodes above it.
 fn visit<B>(ast: &AST, mut on_node: impl FnMut(&[ASTNode<'_>]) -> ControlFlow<B>) -> Option<B> {
     let mut found = None;
@@ -37,13 +52,23 @@ fn visit<B>(ast: &AST, mut on_node: impl FnMut(&[ASTNode<'_>]) -> ControlFlow<B>
     found
 }
 
-/// Refuses calls of functions that do not exist.
+/// Refuses calls of functions that do not exist, functions that would hide one of [`FUNCTIONS`], and closures anywhere
+/// but where they are called at once: one that is kept can hold another and so on, which no limit of Rhai measures,
+/// until dropping it overflows the stack.
 pub(super) fn calls(ast: &AST, exports: &Exports) -> Result<(), ScriptError> {
     let own: Vec<&str> = ast.iter_fn_def().map(|function| function.name.as_str()).collect();
+    if let Some(name) = own.iter().find(|own| FUNCTIONS.iter().any(|function| function.name == **own)) {
+        return Err(ScriptError::new(&format!("a function `{name}` is there already: choose another name")));
+    }
     let wrong = visit(ast, |nodes| {
         let (call, at) = match nodes.last() {
             Some(ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))) => (call, *at),
             Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => (call, *at),
+            Some(ASTNode::Expr(Expr::DynamicConstant(value, at))) if value.is_fnptr() && !is_taken(nodes) => {
+                let takers: Vec<&str> = TAKE_CLOSURES.iter().map(|(name, _)| *name).collect();
+                let message = format!("a closure can only be given, where it is written, to {}", takers.join(", "));
+                return ControlFlow::Break(ScriptError::new(&message).at(*at));
+            }
             _ => return ControlFlow::Continue(()),
         };
         match unknown(call, &own, exports) {
@@ -81,6 +106,32 @@ fn unknown(call: &FnCallExpr, own: &[&str], exports: &Exports) -> Option<String>
     }
     let known = FUNCTIONS.iter().map(|function| function.name).chain(own.iter().copied());
     Some(format!("there is no function `{name}`{}", hint(name, known)))
+}
+
+/// Whether the closure at the end of `nodes` is an argument of a function that takes one.
+fn is_taken(nodes: &[ASTNode<'_>]) -> bool {
+    let mut above = nodes.iter().rev();
+    let mut closure = above.next();
+    let mut parent = above.next();
+    // One that uses variables from around it stands in a call, and that in a block, both written by the parser.
+    if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = parent
+        && is_generated_curry(call)
+    {
+        closure = above.find(|node| matches!(node, ASTNode::Expr(Expr::Stmt(_))));
+        parent = above.next();
+    }
+    let (call, is_method) = match parent {
+        Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => (call, false),
+        Some(ASTNode::Expr(Expr::MethodCall(call, _))) => (call, true),
+        _ => return false,
+    };
+    let Some(ASTNode::Expr(closure)) = closure else { return false };
+    TAKE_CLOSURES.iter().any(|(name, at)| {
+        let at = at - usize::from(is_method);
+        *name == call.name
+            && !call.is_qualified()
+            && call.args.get(at).is_some_and(|given| std::ptr::eq(given, *closure))
+    })
 }
 
 fn is_generated_curry(call: &FnCallExpr) -> bool {

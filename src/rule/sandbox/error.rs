@@ -56,7 +56,10 @@ impl ScriptError {
                 format!("there is no script module `{name}`{}", hint(name, modules))
             }
             ParseErrorType::ExprTooDeep => {
-                format!("it is nested deeper than {} levels, which is the limit", limits::EXPRESSION_DEPTH_MAX)
+                format!(
+                    "it is nested deeper than {} levels, which is the limit; each operator of a chain counts",
+                    limits::EXPRESSION_DEPTH_MAX
+                )
             }
             other => other.to_string(),
         };

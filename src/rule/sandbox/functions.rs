@@ -239,5 +239,4 @@ pub const FUNCTIONS: &[Function] = &[
         "Puts the other map's entries in, in place.",
         r#"let m = #{a: 1}; m.mixin(#{b: 2}); m == #{a: 1, b: 2}"#,
     ),
-    function("call", "call(closure, …)", "Calls a closure.", r#"let twice = |x| x * 2; twice.call(2) == 4"#),
 ];

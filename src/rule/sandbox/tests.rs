@@ -172,8 +172,43 @@ fn endless_and_deep_scripts_are_stopped() {
     fails(&deep, "nested deeper");
     let blocks = format!("{}true{}", "if true { ".repeat(500), " }".repeat(500));
     fails(&blocks, "nested deeper");
-    let long = format!("true{}", " && true".repeat(5_000));
-    assert!(holds(&long).is_ok() || holds(&long).is_err(), "it must come back at all");
+}
+
+#[test]
+fn no_shape_of_source_overflows_the_stack() {
+    // An overflow would end the process.
+    for (start, repeated, middle, end, times) in [
+        ("", "!", "true", "", 60_000),
+        ("", "-", "1", "", 60_000),
+        ("1", "+1", "", " > 0", 30_000),
+        ("true", "&&true", "", "", 9_000),
+        ("true", "==true", "", "", 9_000),
+        ("false", "||(true)", "", "", 8_000),
+        ("event", ".a", "", "", 30_000),
+        ("event", "[0]", "", "", 20_000),
+        ("event", ".len()", "", "", 9_000),
+        ("event", "?.a", "", "", 20_000),
+        ("1", " ?? 1", "", "", 9_000),
+        ("", "[", "", "", 60_000),
+        ("", "#{a:", "", "", 15_000),
+        ("", "{", "", "", 60_000),
+        ("", "|x|", "x", "", 20_000),
+        ("", "`${", "", "", 20_000),
+        ("if true {}", " else if true {}", "", "", 4_000),
+        ("", "let x = ", "1", "", 8_000),
+        ("", "if (", "", "", 15_000),
+        ("", "switch 1 { _ => ", "1", "", 4_000),
+        ("", "fn f() {", "", "", 8_000),
+        ("", "return ", "", "", 9_000),
+        ("", "try {", "", "", 10_000),
+        ("1 in ", "1 in ", "1", "", 10_000),
+        ("2", "**2", "", "", 20_000),
+        ("/*", "/*", "", "", 30_000),
+    ] {
+        let source = format!("{start}{}{middle}{end}", repeated.repeat(times));
+        assert!(source.len() <= SOURCE_BYTES_MAX, "{repeated}: {}", source.len());
+        assert!(holds(&source).is_err(), "{repeated}");
+    }
 }
 
 #[test]
@@ -185,6 +220,12 @@ fn values_cannot_be_doubled_without_end() {
     fails("let a = [1]; loop { a.append(a); }", "limit");
     fails("let a = [1]; loop { a = [a, a]; }", "limit");
     fails("let a = [1]; loop { a.push(a); }", "limit");
+    // Deep values are cloned, measured, compared and dropped by recursion.
+    fails("let a = []; loop { a = [a]; }", "limit");
+    fails("let a = []; loop { a = [[[[[a]]]]]; }", "limit");
+    fails("let a = []; for i in 0..400 { a = [a]; } loop { if a != a { break; } a = [a]; }", "limit");
+    fails("let a = #{}; loop { a = #{a: #{a: #{a: #{a: a}}}}; }", "limit");
+    fails("let a = []; loop { let b = []; b.push(a); a = b; }", "limit");
     fails("let m = #{}; let n = 0; loop { n += 1; m[`k${n}`] = m; }", "limit");
     fails("let s = \"x\"; for i in 0..20 { s = s.replace(\"x\", \"xxxxxxxx\"); } true", "limit");
     fails("let s = \"x\"; for i in 0..20 { s = s.split(\"\").join(s); } true", "separator");
@@ -194,6 +235,28 @@ fn values_cannot_be_doubled_without_end() {
     );
     fails("let s = \"x,\"; for i in 0..14 { s += s; } s.split(\",\").len > 0", "limit");
     fails("[].pad(1000000000, 1); true", "no function `pad`");
+}
+
+#[test]
+fn closures_cannot_be_kept() {
+    // A closure that holds a closure that holds … is measured by no limit, and dropping it overflows the stack.
+    for source in [
+        "let f = |x| x; true",
+        "let f = 1; loop { let g = f; f = |x| g; }",
+        "let a = [|x| x]; true",
+        "let a = []; a.push(|x| x); true",
+        "get(#{}, \"a\", |x| x) == 1",
+        "[].reduce(\"f\", |x| x) == 1",
+        "reduce([], \"f\", |x| x) == 1",
+        "[1].map(|x| |y| x) == []",
+        "let z = 1; [1].map({ let y = 1; |x| x + y }) == []",
+        "fn keep(f) { f } keep(|x| x); true",
+        "if true { |x| x } else { true }",
+    ] {
+        fails(source, "a closure can only be given");
+    }
+    fails("fn map(f) { f } true", "`map` is there already");
+    assert_eq!(holds("let z = 1; map([1], |x| x + z) == [2] && [2].zip([3], |x, y| x * y + z) == [7]"), Ok(true));
 }
 
 #[test]
@@ -298,7 +361,7 @@ fn every_wrong_module_is_reported() {
 
 #[test]
 fn a_module_function_can_return_steps() {
-    let text = "fn steps(event) { [#{ run: [\"./fix.sh\", event.incident.labels.resource], idempotent: true }, #{ wait: 5 }] }\nfn odd() { |x| x }";
+    let text = "fn steps(event) { [#{ run: [\"./fix.sh\", event.incident.labels.resource], idempotent: true }, #{ wait: 5 }] }\nfn odd(event) { 0..1 }";
     let sandbox = sandbox(&[("plan", text)]).unwrap();
     let event = incident();
     let view = EventView::new(&event);

@@ -23,7 +23,14 @@ pub(super) enum Part {
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
     pub(super) start: Start,
-    pub(super) filters: Box<[(&'static Filter, Box<[Argument]>)]>,
+    pub(super) filters: Box<[Applied]>,
+}
+
+/// A filter with its arguments.
+#[derive(Debug, Clone)]
+pub(super) struct Applied {
+    pub(super) filter: &'static Filter,
+    pub(super) arguments: Box<[Argument]>,
 }
 
 /// Where an expression begins.
@@ -238,7 +245,7 @@ impl<'s> Reader<'s> {
         self.error("this quote is not closed")
     }
 
-    fn filter(&mut self) -> Result<(&'static Filter, Box<[Argument]>), TemplateError> {
+    fn filter(&mut self) -> Result<Applied, TemplateError> {
         self.skip_space();
         let began = self.at;
         let name = self.run(is_name);
@@ -268,7 +275,7 @@ impl<'s> Reader<'s> {
             self.at = began;
             return self.error(message);
         }
-        Ok((filter, arguments.into()))
+        Ok(Applied { filter, arguments: arguments.into() })
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::parse::{Expression, Part, Start, Step, path};
+use super::parse::{Applied, Expression, Part, Start, Step, path};
 use crate::clock::Timestamp;
 use crate::rule::view::EventView;
 
@@ -162,7 +162,7 @@ fn value(expression: &Expression, names: &TemplateNames<'_>) -> Result<String, R
         Start::Path(root, steps) => names.find(root, steps).map_err(|message| RenderError { message })?,
         Start::Text(text) => Cow::Owned(Value::String(text.to_string())),
     };
-    for (filter, arguments) in &expression.filters {
+    for Applied { filter, arguments } in &expression.filters {
         value = filter
             .apply(&value, arguments)
             .map_err(|fault| failed(expression, &format!("{fault} (filter `{}`)", filter.name)))?;
