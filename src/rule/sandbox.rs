@@ -47,6 +47,18 @@ impl Sandbox {
     pub fn new(_modules: &[(String, &Path, String)]) -> Result<Self, Vec<(usize, ScriptError)>> {
         Ok(Self {})
     }
+
+    /// Compiles a condition.
+    pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
+        match rhai::Engine::new_raw().compile(source) {
+            Ok(_) => Ok(Condition {}),
+            Err(error) => Err(ScriptError {
+                message: error.err_type().to_string(),
+                line: error.position().line(),
+                column: error.position().position(),
+            }),
+        }
+    }
 }
 
 impl Condition {
