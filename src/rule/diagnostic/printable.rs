@@ -1,7 +1,5 @@
 //! Text from files made safe to print.
 
-use std::fmt::Write as _;
-
 /// Whether a character could move the cursor, change colours, or show text in another order than it has.
 fn is_treacherous(c: char) -> bool {
     c.is_control()
@@ -22,10 +20,7 @@ pub fn printable(text: &str) -> String {
 pub(super) fn push_printable(shown: &mut String, c: char) {
     match c {
         '\t' => shown.push(' '),
-        c if is_treacherous(c) => {
-            // Writing to a String cannot fail.
-            let _: std::fmt::Result = write!(shown, "\\u{{{:x}}}", u32::from(c));
-        }
+        c if is_treacherous(c) => shown.extend(c.escape_unicode()),
         c => shown.push(c),
     }
 }

@@ -5,9 +5,9 @@ use crate::config::Config;
 use crate::rule::By;
 use crate::rule::diagnostic::codes;
 use crate::rule::guards::{Active, Attempts, BlastRadius, Breaker, Concurrency, Guards, Hold, Over, Rate, Threshold};
-use crate::rule::yaml::Node;
 use crate::rule::yaml::doc::Doc;
-use crate::rule::yaml::fields::{Fields, suggestion};
+use crate::rule::yaml::fields::{Fields, key_text, suggestion};
+use crate::rule::yaml::{Kind, Node};
 
 /// Reads `guards`.
 pub(super) fn read(reader: &Reader<'_>, node: &Node, has_target: bool) -> Guards {
@@ -49,13 +49,13 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, has_target: bool) -> Guards
     guards
 }
 
+/// Warns where `by: target` is written; the defaults that count by target are sound without one.
 fn warn_by_target(reader: &Reader<'_>, node: &Node, what: &str, has_target: bool) {
-    if has_target {
-        return;
-    }
-    if let crate::rule::yaml::Kind::Map(entries) = &node.kind
-        && let Some((_, by)) = entries.iter().find(|(key, _)| reader.doc.written(&key.span) == "by")
-        && reader.doc.written(&by.span).trim_matches(['"', '\'']) == "target"
+    let Kind::Map(entries) = &node.kind else { return };
+    let by = entries.iter().find(|(key, _)| key_text(key) == Some("by")).map(|(_, by)| by);
+    if let Some(by) = by
+        && !has_target
+        && matches!(&by.kind, Kind::Text { text, .. } if text == "target")
     {
         by::warn_without_target(reader, by, what);
     }

@@ -4,7 +4,7 @@ use super::{NAMES_MAX, Reader, script};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::{HttpBody, HttpSpec, JsonTemplate, StatusPattern};
 use crate::rule::template::{Template, TemplateKind};
-use crate::rule::yaml::fields::{Fields, suggestion};
+use crate::rule::yaml::fields::{Fields, key_text, suggestion};
 use crate::rule::yaml::{Kind, Node};
 
 /// The methods a step may use.
@@ -166,7 +166,7 @@ fn json(reader: &Reader<'_>, node: &Node) -> Option<JsonTemplate> {
                 .iter()
                 .map(|(key, value)| {
                     let value = json(reader, value);
-                    let name = reader.doc.name_key(key)?;
+                    let name = key_text(key)?;
                     if name.contains("{{") {
                         let message = "a key of `json` must be literal";
                         reader.doc.error(codes::TEMPLATE_NOT_LITERAL, key.span.clone(), message);

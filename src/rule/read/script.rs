@@ -44,7 +44,9 @@ fn offset_of(text: &str, line: usize, column: usize) -> usize {
     }
     let rest = text.get(start..).unwrap_or_default();
     let within = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
-    start + within
+    // Code that ends too early is shown at its last character, not on the line behind it.
+    let last = text.trim_end().char_indices().next_back().map_or(0, |(at, _)| at);
+    (start + within).min(last)
 }
 
 /// Reads a template from text.

@@ -132,10 +132,6 @@ impl Build<'_> {
             // The parser gives `~` for a value that is not written at all.
             Style::Plain if span.is_empty() => Kind::Null,
             Style::Plain if !self.is_key() => scalar::resolve(&text),
-            Style::Plain => match scalar::ambiguity(&text) {
-                Some(reading) => Kind::Ambiguous { text, reading },
-                None => Kind::Text { text, style },
-            },
             _ => Kind::Text { text, style },
         };
         Node { kind, span }
@@ -173,7 +169,7 @@ impl Build<'_> {
                 Some((_, false)) => {}
                 None => {
                     let keep = match &node.kind {
-                        Kind::Text { text, .. } | Kind::Ambiguous { text, .. } => {
+                        Kind::Text { text, .. } => {
                             let new = names.insert(text.clone());
                             if !new {
                                 doc.error_hint(

@@ -104,7 +104,7 @@ impl<'a> Fields<'a> {
 /// The text of a key.
 pub(crate) fn key_text(key: &Node) -> Option<&str> {
     match &key.kind {
-        Kind::Text { text, .. } | Kind::Ambiguous { text, .. } => Some(text),
+        Kind::Text { text, .. } => Some(text),
         _ => None,
     }
 }

@@ -15,7 +15,12 @@ pub(super) fn in_source(source: &str, node: &Node, offset: usize) -> usize {
     let written = source.get(node.span.clone()).unwrap_or_default();
     let within = match style {
         Style::Folded => 0,
-        Style::Literal { indent } => literal(written, text, indent, offset),
+        Style::Literal { indent } => {
+            // The parser leaves out the indentation of the first line.
+            let before = source.get(..node.span.start).unwrap_or_default();
+            let left_out = before.bytes().rev().take_while(|byte| *byte == b' ').count();
+            literal(written, text, indent, left_out, offset)
+        }
         Style::Plain => flow(written, text, 0, offset),
         Style::Single | Style::Double => flow(written, text, 1, offset),
     };
@@ -23,9 +28,12 @@ pub(super) fn in_source(source: &str, node: &Node, offset: usize) -> usize {
 }
 
 /// In a `|` block each line is the decoded line after its indentation.
-fn literal(written: &str, text: &str, indent: usize, offset: usize) -> usize {
+fn literal(written: &str, text: &str, indent: usize, left_out: usize, offset: usize) -> usize {
     let before = text.get(..offset.min(text.len())).unwrap_or(text);
-    let line = before.matches('\n').count();
+    // Empty lines at the beginning belong to the text, but not to the span.
+    let is_break = |c: &char| matches!(c, '\n' | '\r');
+    let skipped = if written.starts_with(['\n', '\r']) { 0 } else { text.chars().take_while(is_break).count() };
+    let Some(line) = before.matches('\n').count().checked_sub(skipped) else { return 0 };
     let in_line = before.len() - before.rfind('\n').map_or(0, |brk| brk + 1);
     let mut start = 0;
     for _ in 0..line {
@@ -39,6 +47,7 @@ fn literal(written: &str, text: &str, indent: usize, offset: usize) -> usize {
         }
     }
     let rest = written.get(start..).unwrap_or_default();
+    let indent = if line == 0 { indent.saturating_sub(left_out) } else { indent };
     let indent = rest.bytes().take(indent).take_while(|byte| *byte == b' ').count();
     start + indent + in_line
 }

@@ -66,15 +66,6 @@ impl Doc {
         }
     }
 
-    /// The text of a key that is a name of the author's choosing.
-    pub(crate) fn name_key<'n>(&self, key: &'n Node) -> Option<&'n str> {
-        if let Kind::Ambiguous { .. } = key.kind {
-            self.not_text(key, "a key");
-            return None;
-        }
-        key_text(key)
-    }
-
     /// `true` or `false`.
     pub(crate) fn boolean(&self, node: &Node, what: &str) -> Option<bool> {
         match &node.kind {
@@ -224,7 +215,7 @@ impl Doc {
                 None
             }
             Kind::Map(entries) => {
-                Some(entries.iter().filter_map(|(key, value)| Some((self.name_key(key)?, key, value))).collect())
+                Some(entries.iter().filter_map(|(key, value)| Some((key_text(key)?, key, value))).collect())
             }
             _ => {
                 let message = format!("{what} must be a mapping, not {}", node.kind_name());
@@ -256,7 +247,7 @@ impl Doc {
                     .iter()
                     .map(|(key, value)| {
                         let value = self.json(value, what);
-                        Some((self.name_key(key)?.to_owned(), value?))
+                        Some((key_text(key)?.to_owned(), value?))
                     })
                     .collect();
                 Value::Object(values.into_iter().collect::<Option<Map<_, _>>>()?)
