@@ -4,110 +4,13 @@
 //! The table names what is common on a bastion. It cannot be complete: a script of one's own that evaluates its
 //! arguments is beyond it.
 
+mod table;
+
 use super::{Reader, program};
 use crate::rule::diagnostic::codes;
 use crate::rule::template::Template;
 use crate::rule::yaml::Node;
-
-/// How an interpreter is told what to run.
-struct Interpreter {
-    names: &'static [&'static str],
-    /// One-letter options whose value is code, also in a cluster such as `-ec`.
-    code_letters: &'static str,
-    /// Long options whose value is code.
-    code_options: &'static [&'static str],
-    /// What its first operand is.
-    operand: Operand,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Operand {
-    /// A script's path.
-    Script,
-    /// Code, unless an option gave it.
-    Code,
-    /// Every operand is, or may be, code.
-    AllCode,
-    /// Data.
-    Data,
-}
-
-const INTERPRETERS: &[Interpreter] = &[
-    Interpreter {
-        names: &["sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "csh", "tcsh"],
-        code_letters: "c",
-        code_options: &["--command", "--init-command", "--rcfile", "--init-file"],
-        operand: Operand::Script,
-    },
-    Interpreter { names: &["python", "pypy"], code_letters: "cm", code_options: &[], operand: Operand::Script },
-    Interpreter { names: &["perl"], code_letters: "eEMm", code_options: &[], operand: Operand::Script },
-    Interpreter { names: &["ruby"], code_letters: "er", code_options: &[], operand: Operand::Script },
-    Interpreter {
-        names: &["node", "nodejs", "deno", "bun"],
-        code_letters: "epr",
-        code_options: &["--eval", "--print", "--require", "--import"],
-        operand: Operand::Script,
-    },
-    Interpreter { names: &["php"], code_letters: "rBRE", code_options: &["--run"], operand: Operand::Script },
-    Interpreter { names: &["lua", "Rscript"], code_letters: "e", code_options: &[], operand: Operand::Script },
-    Interpreter {
-        names: &["awk", "gawk", "mawk", "nawk"],
-        code_letters: "fe",
-        code_options: &["--file", "--source"],
-        operand: Operand::Code,
-    },
-    Interpreter {
-        names: &["sed", "gsed"],
-        code_letters: "ef",
-        code_options: &["--expression", "--file"],
-        operand: Operand::Code,
-    },
-    Interpreter { names: &["jq", "yq"], code_letters: "f", code_options: &["--from-file"], operand: Operand::Code },
-    Interpreter { names: &["psql"], code_letters: "c", code_options: &["--command"], operand: Operand::Data },
-    Interpreter {
-        names: &["mysql", "mariadb"],
-        code_letters: "e",
-        code_options: &["--execute"],
-        operand: Operand::Data,
-    },
-    Interpreter { names: &["su", "runuser"], code_letters: "c", code_options: &["--command"], operand: Operand::Data },
-    // The far shell, or one started by these, reads all of it.
-    Interpreter {
-        names: &["ssh", "npx", "bunx", "uvx", "pipx", "watch", "parallel", "eval", "at", "batch", "script"],
-        code_letters: "",
-        code_options: &[],
-        operand: Operand::AllCode,
-    },
-];
-
-/// A program that runs the command that follows its own options.
-struct Wrapper {
-    name: &'static str,
-    /// One-letter options that take the next argument as their value.
-    valued: &'static str,
-    /// Operands before the command.
-    operands: usize,
-}
-
-const WRAPPERS: &[Wrapper] = &[
-    Wrapper { name: "env", valued: "uC", operands: 0 },
-    Wrapper { name: "sudo", valued: "ughpCrtTURD", operands: 0 },
-    Wrapper { name: "doas", valued: "uC", operands: 0 },
-    Wrapper { name: "nice", valued: "n", operands: 0 },
-    Wrapper { name: "ionice", valued: "cnpPu", operands: 0 },
-    Wrapper { name: "timeout", valued: "sk", operands: 1 },
-    Wrapper { name: "stdbuf", valued: "ioe", operands: 0 },
-    Wrapper { name: "nohup", valued: "", operands: 0 },
-    Wrapper { name: "setsid", valued: "", operands: 0 },
-    Wrapper { name: "time", valued: "fo", operands: 0 },
-    Wrapper { name: "flock", valued: "wE", operands: 1 },
-    Wrapper { name: "chroot", valued: "", operands: 1 },
-    Wrapper { name: "busybox", valued: "", operands: 0 },
-    Wrapper { name: "xargs", valued: "InPLdEsa", operands: 0 },
-];
-
-/// Options of `find` after which a command stands, up to `;` or `+`.
-const FIND_EXEC: &[&str] = &["-exec", "-execdir", "-ok", "-okdir"];
+use table::{FIND_EXEC, INTERPRETERS, Interpreter, Operand, WRAPPERS, Wrapper};
 
 /// Checks the arguments of a step; `nodes` are where they are written.
 pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template]) {
@@ -204,41 +107,38 @@ impl Check<'_> {
             return;
         }
         let mut code_given = false;
+        let mut operand_seen = false;
         let mut options_ended = false;
         let mut at = 0;
         while let Some(arg) = args.get(at) {
             at += 1;
             if !options_ended && arg.literal && arg.text == "--" {
                 options_ended = true;
-                continue;
-            }
-            if !options_ended && arg.text.starts_with('-') && arg.text.len() > 1 {
-                if let Some(joined) = code_option(interpreter, arg.text) {
-                    code_given = true;
-                    if joined && !arg.literal {
-                        self.refuse(*arg, &format!("`{name}` would read its value as code"));
-                    } else if let (false, Some(code)) = (joined, args.get(at)) {
-                        at += 1;
-                        if !code.literal {
-                            self.refuse(*code, &format!("`{name}` would read its value as code"));
-                        }
-                    }
+            } else if !options_ended && arg.text.starts_with('-') && arg.text.len() > 1 {
+                let Some(joined) = code_option(interpreter, arg.text) else {
+                    at += values_taken(interpreter, arg.text);
+                    continue;
+                };
+                code_given = true;
+                let code = if joined { Some(arg) } else { args.get(at) };
+                at += usize::from(!joined);
+                if let Some(code) = code.filter(|code| !code.literal) {
+                    self.refuse(*code, &format!("`{name}` would read its value as code"));
                 }
-                continue;
-            }
-            // The first operand; the ones behind it are data.
-            match (interpreter.operand, code_given) {
-                (Operand::Script | Operand::Code, false) if !arg.literal => {
-                    self.refuse(*arg, &format!("`{name}` would read its value as code, or run the script it names"));
-                }
-                (Operand::Script, false) if arg.text.contains('/') => {
+            } else if interpreter.operand == Operand::Script {
+                if !code_given && !arg.literal {
+                    self.refuse(*arg, &format!("`{name}` would run the script that its value names"));
+                } else if !code_given && arg.text.contains('/') {
                     program::check_script(self.reader, arg.node, arg.text);
                 }
-                _ => {}
-            }
-            // Options with values of their own may hide the script, so a template right behind is looked at too.
-            if interpreter.operand != Operand::Data {
-                break;
+                // What stands behind the script, or behind the code, is data for it.
+                return;
+            } else {
+                // The others take options behind operands too.
+                if interpreter.operand == Operand::Code && !operand_seen && !code_given && !arg.literal {
+                    self.refuse(*arg, &format!("`{name}` would read its value as code"));
+                }
+                operand_seen = true;
             }
         }
     }
@@ -298,6 +198,15 @@ fn code_option(interpreter: &Interpreter, text: &str) -> Option<bool> {
         }
     }
     None
+}
+
+/// How many arguments behind an option are its values.
+fn values_taken(interpreter: &Interpreter, text: &str) -> usize {
+    if matches!(text, "--arg" | "--argjson") {
+        return 2;
+    }
+    let is_valued = |last: char| interpreter.valued.contains(last);
+    usize::from(!text.starts_with("--") && text.chars().last().is_some_and(is_valued))
 }
 
 /// An argument that begins with a value could begin with `-`. The value of an option stands behind one.
