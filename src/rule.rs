@@ -6,11 +6,12 @@ pub mod diagnostic;
 pub mod guards;
 pub mod load;
 pub mod matching;
-mod read;
+pub(crate) mod read;
 pub mod sandbox;
 pub mod step;
 pub mod template;
 pub mod test_case;
+pub mod trust;
 pub mod view;
 pub mod yaml;
 
