@@ -1,1 +1,6 @@
-//! report
+//! What people and machines see. Changes no decision.
+
+mod printable;
+pub mod redact;
+
+pub use printable::printable;
