@@ -1,1 +1,261 @@
-//! decide
+//! The core: what becomes of each rule for one event.
+//!
+//! Given the event, the rules, the history and the time, [`decide`] returns decisions with reasons. It does no I/O,
+//! cannot block and cannot fail, and it knows no runtime: `serve`, `test`, `explain` and `backtest` all call it.
+//! What a decision reserves is folded into the history before the next rule is asked, so two rules of one event
+//! cannot take the same place.
+
+pub mod turn;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::guard::{self, Consent, GuardSettings, Proposal, Stage};
+use crate::journal::history::{History, Ordering};
+use crate::journal::record::{Decided, Observed, Outcome, Reservation, RunId};
+use crate::matcher;
+use crate::plan::{self, Plan};
+use crate::rule::sandbox::{Extra, ScriptError};
+use crate::rule::step::Step;
+use crate::rule::view::EventView;
+use crate::rule::{DedupeFor, LatePolicy, Mode, Rule, RuleSet};
+
+/// What of the config the core needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The ceiling for every rule: the lower of the config's mode and the command line's.
+    pub ceiling: Mode,
+    /// What the guards ask.
+    pub guards: GuardSettings,
+}
+
+/// Which rules are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those that the index finds.
+    Concerned,
+    /// Every rule, so that each can say why it did not hold.
+    Every,
+}
+
+/// What is decided on.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Its number in the journal.
+    pub seq: u64,
+    /// The newest event of its entity, if the event is late and that one is known and not closed.
+    pub newest: Option<&'a Event>,
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// The config's part.
+    pub settings: &'a Settings,
+    /// Which rules are asked.
+    pub scope: Scope,
+}
+
+/// The decision on one rule.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// The decision as it is recorded.
+    pub decided: Decided,
+    /// What would be done, where it came that far.
+    pub plan: Option<Plan>,
+    /// The state that was decided on, where it is not the event itself (`late: newest`).
+    pub state: Option<Arc<Event>>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Default)]
+pub struct Decisions {
+    /// The newest time seen, if the event is late.
+    pub late_since: Option<Timestamp>,
+    /// One for each rule that was asked, in the order of their ids.
+    pub each: Vec<Decision>,
+}
+
+/// Decides on an event, and folds what that reserves into `history`.
+pub fn decide(question: &Question<'_>, history: &mut History, now: Timestamp) -> Decisions {
+    let observed = Observed::of(question.event, question.seq);
+    let late_since = match history.observe(&observed) {
+        Ordering::Current => None,
+        Ordering::Late { newest } => Some(newest),
+    };
+    // A late event stands for the newest state, for the rules that want that.
+    let state = late_since.and(question.newest).map(|newest| Arc::new(question.event.with_state_of(newest)));
+    let seen = state.as_deref().unwrap_or(question.event);
+    let view = EventView::new(seen);
+    let mut each = Vec::new();
+    for rule in asked(question) {
+        let late = late_since.filter(|_| rule.late == LatePolicy::Ignore || state.is_none());
+        let (decided, plan) = match late {
+            Some(newest) if question.scope == Scope::Every => (plain(rule, Outcome::Late { newest }), None),
+            Some(_) => continue,
+            None => decide_rule(question, rule, &view, history, now),
+        };
+        history.take(&observed, now, &decided);
+        each.push(Decision { rule: Arc::clone(rule), decided, plan, state: state.clone() });
+    }
+    Decisions { late_since, each }
+}
+
+fn asked<'a>(question: &Question<'a>) -> Vec<&'a Arc<Rule>> {
+    let rules = question.rules;
+    let is_asked = |rule: &&Arc<Rule>| rule.mode.min(question.settings.ceiling) != Mode::Off;
+    match question.scope {
+        Scope::Every => rules.rules.iter().filter(is_asked).collect(),
+        Scope::Concerned => {
+            let mut places = Vec::new();
+            rules.index.candidates(question.event, &mut places);
+            places.iter().filter_map(|place| rules.rules.get(*place as usize)).filter(is_asked).collect()
+        }
+    }
+}
+
+fn plain(rule: &Rule, outcome: Outcome) -> Decided {
+    Decided { rule: rule.id.clone(), outcome, reservation: None, tally: None, plan: None }
+}
+
+fn decide_rule(
+    question: &Question<'_>,
+    rule: &Arc<Rule>,
+    view: &EventView<'_>,
+    history: &History,
+    now: Timestamp,
+) -> (Decided, Option<Plan>) {
+    let event = view.event();
+    let target = match condition(rule, question.rules, view, now, matcher::holds) {
+        Ok(target) => target,
+        Err(outcome) => return (plain(rule, outcome), None),
+    };
+    let mode = rule.mode.min(question.settings.ceiling);
+    let run = RunId::derive(&question.event.id, &rule.id, 0);
+    let proposal = Proposal {
+        rule,
+        event,
+        target: &target,
+        run: &run,
+        dry: mode == Mode::DryRun,
+        stage: Stage::First,
+        settings: &question.settings.guards,
+    };
+    let tally = guard::tally(rule, event, &target, now);
+    let consent = match guard::ask(&proposal, history, now) {
+        Ok(consent) => consent,
+        Err(guard::Objection { guard, reason, until }) => {
+            let outcome = Outcome::Suppressed { guard, reason, until };
+            return (Decided { tally, ..plain(rule, outcome) }, None);
+        }
+    };
+    let plan = match plan::steps(steps_of(rule, &consent), view, &target, now) {
+        Ok(plan) => plan,
+        Err(error) => {
+            let outcome = Outcome::PlanError { message: error.to_string() };
+            return (Decided { tally, ..plain(rule, outcome) }, None);
+        }
+    };
+    let expires = guard::expires(rule, event, consent.hold);
+    let outcome = match (mode, consent.hold) {
+        (Mode::Off | Mode::DryRun, _) => Outcome::DryRun,
+        (Mode::Approve, _) => Outcome::AwaitingApproval { until: expires },
+        (Mode::Auto, Some(until)) => Outcome::Held { until },
+        (Mode::Auto, None) => Outcome::Run { queued: consent.queued.clone() },
+    };
+    let reservation = reserve(&proposal, &consent, now, expires);
+    let decided =
+        Decided { rule: rule.id.clone(), outcome, reservation: Some(reservation), tally, plan: Some(plan.to_json()) };
+    (decided, Some(plan))
+}
+
+/// The steps that the guards allow: the rule's own, or those it escalates to.
+fn steps_of<'r>(rule: &'r Rule, consent: &Consent) -> &'r [Arc<Step>] {
+    match &rule.guards.attempts {
+        Some(attempts) if consent.escalate => &attempts.then,
+        _ => &rule.steps,
+    }
+}
+
+/// How a `match` block is held against an event.
+type Holds = fn(&crate::rule::matching::Match, &Event) -> Result<(), matcher::Clause>;
+
+/// Whether a rule's `match` and `when` hold; if so, what it would act upon.
+fn condition(
+    rule: &Rule,
+    rules: &RuleSet,
+    view: &EventView<'_>,
+    now: Timestamp,
+    holds: Holds,
+) -> Result<String, Outcome> {
+    if let Err(clause) = holds(&rule.matching, view.event()) {
+        return Err(Outcome::NotMatched { clause: clause.name, expected: clause.expected, seen: clause.seen });
+    }
+    // `when` may ask for the target; an error in rendering it counts only if the condition holds without it.
+    let target = plan::target(rule, view, now);
+    if let Some(when) = &rule.when {
+        let extra = Extra { target: target.as_deref().ok(), now, names: &[] };
+        match when.holds(&rules.sandbox, view, extra) {
+            Ok(true) => {}
+            Ok(false) => {
+                let (expected, seen) = ("the condition to be true".into(), "false".into());
+                return Err(Outcome::NotMatched { clause: "when".into(), expected, seen });
+            }
+            Err(error) => return Err(Outcome::ConditionError { message: in_place(&error) }),
+        }
+    }
+    target.map_err(|error| Outcome::PlanError { message: error.to_string() })
+}
+
+/// A script's error with its place in the script.
+fn in_place(error: &ScriptError) -> String {
+    match (error.line, error.column) {
+        (Some(line), Some(column)) => format!("{} (line {line}, column {column} of the script)", error.message),
+        _ => error.message.clone(),
+    }
+}
+
+fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: Timestamp) -> Reservation {
+    let Proposal { rule, event, target, run, settings, .. } = *proposal;
+    let guards = &rule.guards;
+    let slot_until = match rule.dedupe.lasts {
+        DedupeFor::Incident => None,
+        DedupeFor::Time(lasts) => Some(now.plus(lasts)),
+    };
+    Reservation {
+        run: run.clone(),
+        // The guards were asked before, and would have objected if the key could not be made.
+        slot: guard::dedupe_key(&rule.dedupe.by, event, target).unwrap_or_default(),
+        slot_until,
+        target: target.to_owned(),
+        keys: guard::rule_keys(proposal, consent),
+        budget_keys: guard::budget_keys(&settings.budgets, event, target),
+        locks: guard::locks(proposal),
+        gate: guard::gate(proposal),
+        counted_until: now.plus(remembered(rule, settings)),
+        expires,
+        cancel_on: guards.hold.as_ref().map(|hold| hold.cancel_on.clone()).unwrap_or_default(),
+    }
+}
+
+/// The longest window for which any guard of the rule, or any budget, may ask for a run.
+fn remembered(rule: &Rule, settings: &GuardSettings) -> Duration {
+    let guards = &rule.guards;
+    let own = [
+        Some(guards.rate.per),
+        guards.cooldown,
+        guards.blast_radius.as_ref().map(|radius| radius.per),
+        guards.attempts.as_ref().map(|attempts| attempts.per),
+    ];
+    let shared = settings
+        .budgets
+        .iter()
+        .flat_map(|budget| [budget.rate.as_ref().map(|r| r.per), budget.blast_radius.as_ref().map(|r| r.per)]);
+    own.into_iter().chain(shared).flatten().max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

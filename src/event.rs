@@ -113,6 +113,13 @@ pub enum TimeMark {
     Absent,
 }
 
+impl TimeMark {
+    /// Whether an event with this mark may order others.
+    pub fn orders(self) -> bool {
+        matches!(self, Self::Sound | Self::Absent)
+    }
+}
+
 /// One push, parsed and validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -218,6 +225,22 @@ impl Event {
         self.payload.get("person").and_then(Value::as_object)
     }
 
+    /// This event with the state that `newest`, a later event of the same entity, brought: what happened stays as
+    /// it was, what is known is the latest.
+    pub fn with_state_of(&self, newest: &Self) -> Self {
+        let mut payload = newest.payload.clone();
+        if let Some(fields) = payload.as_object_mut() {
+            for name in ["event_id", "event_type", "event_time", "person"] {
+                match self.payload.get(name) {
+                    Some(value) => fields.insert(name.to_owned(), value.clone()),
+                    None => fields.remove(name),
+                };
+            }
+        }
+        let body = Bytes::from(payload.to_string());
+        Self { payload, body_hash: *blake3::hash(&body).as_bytes(), body, ..self.clone() }
+    }
+
     /// Whether this event says that its entity is closed.
     pub fn is_closed(&self) -> bool {
         self.progress() == Some("Closed") || matches!(&*self.event_type, "i_rslv" | "a_close")
@@ -231,12 +254,16 @@ impl Event {
     /// Whether this event only annotates. Such an event never makes an earlier one late, or an assignment that
     /// overtook `i_new` would cancel its healing.
     pub fn only_annotates(&self) -> bool {
-        match &*self.event_type {
-            "i_assign" | "i_a_rspd" | "i_comm" => true,
-            "i_custom" => false,
-            kind if kind.starts_with("i_r_") => true,
-            kind => !EVENT_TYPES.iter().any(|(known, _)| *known == kind),
-        }
+        only_annotates(&self.event_type)
+    }
+}
+
+/// Whether events of this type only annotate, as unknown ones are taken to.
+pub fn only_annotates(event_type: &str) -> bool {
+    match event_type {
+        "i_assign" | "i_a_rspd" | "i_comm" => true,
+        field if field.starts_with("i_r_") => true,
+        kind => !EVENT_TYPES.iter().any(|(known, _)| *known == kind),
     }
 }
 

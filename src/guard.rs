@@ -1,1 +1,197 @@
-//! guard
+//! What may object to a run. One file a guard.
+//!
+//! A guard is a pure function of the proposed run, the history and the time; it answers with a reason, never with
+//! a bool. They are asked in the documented order: the first that objects names itself. A run that waited is asked
+//! again when its turn comes, with its own reservation left out of the counts. No guard does I/O or reads a clock.
+
+mod active;
+mod attempts;
+mod blast_radius;
+mod breaker;
+mod budget;
+mod concurrency;
+mod cooldown;
+mod dedupe;
+mod hold;
+mod key;
+mod max_wait;
+mod pause;
+mod rate;
+mod storm_hold;
+mod threshold;
+mod unless_acked;
+
+pub use active::window_at;
+pub use concurrency::{ENGINE_LOCK, WAITING_MAX, gate, locks};
+pub use key::{KeyError, budget_keys, dedupe_key, engine_key, key, rule_keys};
+pub use max_wait::expires;
+pub use threshold::tally;
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+
+use crate::clock::Timestamp;
+use crate::config::{Budget, Schedule};
+use crate::event::Event;
+use crate::journal::history::History;
+use crate::journal::record::RunId;
+use crate::rule::Rule;
+
+/// What of the config the guards ask.
+#[derive(Debug, Clone, Default)]
+pub struct GuardSettings {
+    /// Caps across rules.
+    pub budgets: Vec<Budget>,
+    /// Named times.
+    pub schedules: BTreeMap<String, Schedule>,
+    /// Runs that act at the same time, over all rules.
+    pub runs_max: u32,
+}
+
+/// A run that may come to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Proposal<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// The state to act on: the event itself, or at a later turn the newest of its entity.
+    pub event: &'a Event,
+    /// What would be acted upon.
+    pub target: &'a str,
+    /// The run it would be.
+    pub run: &'a RunId,
+    /// Whether nothing would be executed.
+    pub dry: bool,
+    /// Where the proposal stands.
+    pub stage: Stage<'a>,
+    /// The config's part.
+    pub settings: &'a GuardSettings,
+}
+
+/// Where a proposal stands.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage<'a> {
+    /// The event was just taken up.
+    First,
+    /// The run waited, and its turn has come.
+    Turn {
+        /// When it was decided upon, and so counted.
+        reserved_at: Timestamp,
+        /// Locks for which an earlier run still waits.
+        blocked: &'a HashSet<String>,
+    },
+}
+
+impl Proposal<'_> {
+    /// How many of the runs that began after `since` are this one itself.
+    fn own_since(&self, since: Timestamp) -> usize {
+        match self.stage {
+            Stage::First => 0,
+            Stage::Turn { reserved_at, .. } => usize::from(reserved_at > since),
+        }
+    }
+
+    fn is_first(&self) -> bool {
+        matches!(self.stage, Stage::First)
+    }
+}
+
+/// An objection: which guard, why, and until when where it knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// The guard's name in the rule language.
+    pub guard: String,
+    /// Why, in words.
+    pub reason: String,
+    /// Until when it would object.
+    pub until: Option<Timestamp>,
+}
+
+impl Objection {
+    fn new(guard: &str, reason: impl Into<String>, until: Option<Timestamp>) -> Self {
+        Self { guard: guard.to_owned(), reason: reason.into(), until }
+    }
+}
+
+/// A guard's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing against it.
+    Pass,
+    /// No.
+    Object(Objection),
+    /// Not before this time.
+    Hold(Timestamp),
+    /// Not before there is room.
+    Queue {
+        /// What it waits for, in words.
+        behind: String,
+    },
+    /// Do the escalation steps instead.
+    Escalate,
+}
+
+/// One guard.
+type Ask = fn(&Proposal<'_>, &History, Timestamp) -> Verdict;
+
+/// The guards in the order in which they are asked.
+const GUARDS: &[(&str, Ask)] = &[
+    ("pause", pause::ask),
+    ("dedupe", dedupe::ask),
+    ("active", active::ask),
+    ("unless_acked", unless_acked::ask),
+    ("hold", hold::ask),
+    ("threshold", threshold::ask),
+    ("cooldown", cooldown::ask),
+    ("rate", rate::ask),
+    ("concurrency", concurrency::ask),
+    ("blast_radius", blast_radius::ask),
+    ("breaker", breaker::ask),
+    ("attempts", attempts::ask),
+    ("storm_hold", storm_hold::ask),
+    ("budget", budget::ask),
+];
+
+/// What all guards together say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Consent {
+    /// Wait until then.
+    pub hold: Option<Timestamp>,
+    /// Wait for this.
+    pub queued: Option<String>,
+    /// Do the escalation steps instead of the rule's own.
+    pub escalate: bool,
+}
+
+/// Asks every guard in order. A wish to wait does not end the asking: a later guard may still object.
+pub fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Result<Consent, Objection> {
+    let mut consent = Consent::default();
+    for (_, ask) in GUARDS {
+        match ask(proposal, history, now) {
+            Verdict::Pass => {}
+            Verdict::Object(objection) => return Err(objection),
+            Verdict::Hold(until) => consent.hold = Some(until),
+            Verdict::Queue { behind } => consent.queued = Some(behind),
+            Verdict::Escalate => consent.escalate = true,
+        }
+    }
+    Ok(consent)
+}
+
+/// The names of all guards, in the order in which they are asked.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    GUARDS.iter().map(|(name, _)| *name)
+}
+
+/// A duration in the words of the rule language: `90s`, `15m`, `1h`.
+pub(crate) fn duration(duration: std::time::Duration) -> String {
+    let ms = duration.as_millis();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if ms >= size && ms % size == 0 {
+            return format!("{}{unit}", ms / size);
+        }
+    }
+    format!("{ms}ms")
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,21 +7,49 @@
 //! only after the commit that holds it. What was committed is handed on, in the order of its sequence numbers, to
 //! the one consumer that folds it: so the live state and the state after a restart are folds of the same stream.
 //!
+//! The queues are bounded by admission: a push needs one of [`UNDECIDED_MAX`] places, which it keeps until it is
+//! decided. The writer itself therefore never waits for its consumer, which would wait for the writer in turn.
+//!
 //! A commit that fails is never retried, because after a failed fsync the page cache no longer tells what is on
 //! disk: the journal closes, and everything that needs it stops.
 //!
 //! This module never decides anything.
 
+pub mod chain;
 pub mod history;
+pub mod read;
 pub mod record;
+mod retention;
+pub mod store;
+mod writer;
 
+pub use writer::{CommitReport, Committed};
+
+use std::fs::File;
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::clock::{Clock, Timestamp};
 use crate::event::Event;
+use chain::HeadFile;
+use history::History;
 use record::Record;
+use store::{Prepared, Store, StoreError};
+use writer::{Submission, Writer};
 
 /// How many submissions one commit may hold.
 pub const BATCH_MAX: usize = 512;
+
+/// How many pushes may be on their way between receipt and decision. At 4 kB each this is 32 MB at the worst; a
+/// healthy engine has a few hundred.
+pub const UNDECIDED_MAX: usize = 8192;
+
+/// The name of the journal's file in the data folder.
+pub const FILE_NAME: &str = "journal.db";
 
 /// What became of a push that was offered to the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +71,7 @@ pub enum Refused {
         /// How many wait.
         waiting: usize,
     },
-    /// A commit failed, or the daemon stops; nothing will be taken any more.
+    /// A commit failed, or the daemon stops.
     #[error("the journal is closed: {reason}")]
     Closed {
         /// Why.
@@ -64,4 +92,191 @@ pub trait RecordSink: Clone + Send + Sync + 'static {
 
     /// Appends a record in order, without waiting for it to be durable.
     fn append_later(&self, record: Record) -> Result<(), Refused>;
+}
+
+/// The handle to the writer thread.
+#[derive(Clone)]
+pub struct Journal {
+    submissions: mpsc::UnboundedSender<Submission>,
+    undecided: Arc<Semaphore>,
+    closed: watch::Receiver<Option<String>>,
+    clock: Arc<dyn Clock>,
+    path: Arc<PathBuf>,
+}
+
+/// An opened journal: what was in it, the handle to go on, and the stream of what is committed from now on.
+pub struct Opened {
+    /// The handle.
+    pub journal: Journal,
+    /// The stream for the one consumer that folds.
+    pub committed: mpsc::UnboundedReceiver<Committed>,
+    /// The writer thread; it ends after [`Journal::close`] or when a commit failed.
+    pub writer: std::thread::JoinHandle<()>,
+}
+
+/// A journal opened for writing, before its writer starts.
+#[derive(Debug)]
+pub struct Recovered {
+    store: Store,
+    head_file: HeadFile,
+    head_path: PathBuf,
+    lock: File,
+    /// The fold of what was in it.
+    pub history: History,
+}
+
+impl Recovered {
+    /// Opens the journal in the folder `data`, making both where they are not there, checks that its chain did not
+    /// become shorter, and folds it. `strict` is the config's `ordering: strict`.
+    pub fn open(data: &Path, strict: bool) -> Result<Self, StoreError> {
+        let io = |doing, path: &Path, source| StoreError::Io { doing, path: path.to_owned(), source };
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
+            .map_err(|error| io("create", data, error))?;
+        let lock_path = data.join("lock");
+        let lock = File::create(&lock_path).map_err(|error| io("open", &lock_path, error))?;
+        let path = data.join(FILE_NAME);
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
+            Err(std::fs::TryLockError::Error(error)) => return Err(io("lock", &lock_path, error)),
+        }
+        let store = Store::open(&path)?;
+        let head_path = data.join("journal.head");
+        let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
+        if let Some(outside) = head_file.read().map_err(|error| io("read", &head_path, error))? {
+            store.check_against(&outside)?;
+        }
+        let mut history = History::default();
+        history.newest.set_strict(strict);
+        store.scan(0, |stored| {
+            history.apply(stored.seq, stored.at, &stored.record);
+            true
+        })?;
+        Ok(Self { store, head_file, head_path, lock, history })
+    }
+
+    /// Starts the writer thread. `on_commit` is told of each commit.
+    pub fn start(
+        self,
+        clock: Arc<dyn Clock>,
+        on_commit: impl Fn(CommitReport) + Send + 'static,
+    ) -> std::io::Result<(History, Opened)> {
+        let (submit, submissions) = mpsc::unbounded_channel();
+        let (commit, committed) = mpsc::unbounded_channel();
+        let (close, closed) = watch::channel(None);
+        let journal = Journal {
+            submissions: submit,
+            undecided: Arc::new(Semaphore::new(UNDECIDED_MAX)),
+            closed,
+            clock,
+            path: Arc::new(self.store.path().to_owned()),
+        };
+        let writer = Writer {
+            store: self.store,
+            head_file: self.head_file,
+            head_path: self.head_path,
+            submissions,
+            committed: commit,
+            closed: close,
+            on_commit: Box::new(on_commit),
+        };
+        let lock = self.lock;
+        let writer = std::thread::Builder::new().name("journal".into()).spawn(move || {
+            writer.run();
+            drop(lock);
+        })?;
+        Ok((self.history, Opened { journal, committed, writer }))
+    }
+}
+
+impl Journal {
+    /// Appends records that the caller has folded already, all made at `at`. Resolves when they are durable.
+    pub async fn append_folded(&self, at: Timestamp, records: Vec<Record>) -> Result<(), Refused> {
+        self.submit_records(at, records, true)?.await.unwrap_or_else(|_| Err(self.why_closed()))
+    }
+
+    /// Closes the journal after what was submitted before.
+    pub fn close(&self) {
+        // The writer may have ended already; then there is nothing to close.
+        drop(self.submissions.send(Submission::Close));
+    }
+
+    /// Resolves with the reason when the journal closes.
+    pub async fn closed(&self) -> String {
+        let mut closed = self.closed.clone();
+        match closed.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "its writer ended".into(),
+        }
+    }
+
+    /// Why nothing can be written, if so.
+    pub fn closed_now(&self) -> Option<String> {
+        self.closed.borrow().clone()
+    }
+
+    /// The journal's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many pushes are on their way between receipt and decision.
+    pub fn undecided(&self) -> usize {
+        UNDECIDED_MAX.saturating_sub(self.undecided.available_permits())
+    }
+
+    fn submit_records(
+        &self,
+        at: Timestamp,
+        records: Vec<Record>,
+        folded: bool,
+    ) -> Result<oneshot::Receiver<Result<(), Refused>>, Refused> {
+        let prepared = prepare_all(at, records)?;
+        let (reply, answer) = oneshot::channel();
+        self.submit(Submission::Records { prepared, folded, reply: Some(reply) })?;
+        Ok(answer)
+    }
+
+    fn submit(&self, submission: Submission) -> Result<(), Refused> {
+        self.submissions.send(submission).map_err(|_| self.why_closed())
+    }
+
+    fn why_closed(&self) -> Refused {
+        Refused::Closed { reason: self.closed_now().unwrap_or_else(|| "its writer ended".into()) }
+    }
+}
+
+impl Intake for Journal {
+    async fn admit(&self, event: Event) -> Result<Admitted, Refused> {
+        let permit = Arc::clone(&self.undecided)
+            .try_acquire_owned()
+            .map_err(|_| Refused::Overloaded { waiting: UNDECIDED_MAX })?;
+        let prepared = prepare(event.received_at, Record::received(&event), Some(event.body.clone()))?;
+        let (reply, answer) = oneshot::channel();
+        self.submit(Submission::Push { event: Arc::new(event), prepared, permit, reply })?;
+        answer.await.unwrap_or_else(|_| Err(self.why_closed()))
+    }
+}
+
+impl RecordSink for Journal {
+    async fn append(&self, records: Vec<Record>) -> Result<(), Refused> {
+        self.submit_records(self.clock.now(), records, false)?.await.unwrap_or_else(|_| Err(self.why_closed()))
+    }
+
+    fn append_later(&self, record: Record) -> Result<(), Refused> {
+        let prepared = vec![prepare(self.clock.now(), record, None)?];
+        self.submit(Submission::Records { prepared, folded: false, reply: None })
+    }
+}
+
+fn prepare_all(at: Timestamp, records: Vec<Record>) -> Result<Vec<Prepared>, Refused> {
+    records.into_iter().map(|record| prepare(at, record, None)).collect()
+}
+
+fn prepare(at: Timestamp, record: Record, payload: Option<bytes::Bytes>) -> Result<Prepared, Refused> {
+    Prepared::new(at, record, payload)
+        .map_err(|error| Refused::Closed { reason: format!("a record could not be serialised: {error}") })
 }

@@ -5,7 +5,7 @@
 pub mod environment;
 mod render;
 
-pub use render::{PlanError, RenderContext, plan, render_step};
+pub use render::{PlanError, RenderContext, plan, render_step, steps, target};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

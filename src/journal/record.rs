@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::event::{Entity, EventId, TimeMark};
+use crate::event::{Entity, Event, EventId, TimeMark};
 use crate::rule::RuleId;
 
 /// The id of a run: derived from its event and rule, so that the same decision always names the same run.
@@ -43,6 +43,49 @@ impl RunId {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What the fold and the ordering need to know of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The journal's sequence number of it.
+    pub seq: u64,
+    /// Its id.
+    pub event: EventId,
+    /// Its type.
+    pub event_type: Arc<str>,
+    /// Its time.
+    pub time: Timestamp,
+    /// What that is worth.
+    pub time_mark: TimeMark,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// What it is about.
+    pub entity: Entity,
+    /// Its incident, where it has one.
+    pub incident: Option<Arc<str>>,
+    /// The channel's id, where it has one.
+    pub channel: Option<i64>,
+    /// Whether it says that its entity is closed.
+    pub closed: bool,
+}
+
+impl Observed {
+    /// What is to be known of `event`, which stands at `seq` in the journal.
+    pub fn of(event: &Event, seq: u64) -> Self {
+        Self {
+            seq,
+            event: event.id.clone(),
+            event_type: event.event_type.clone(),
+            time: event.time,
+            time_mark: event.time_mark,
+            received_at: event.received_at,
+            entity: event.entity.clone(),
+            incident: event.incident_id.clone(),
+            channel: event.channel_id(),
+            closed: event.is_closed(),
+        }
     }
 }
 
@@ -160,6 +203,13 @@ impl RunEnd {
     }
 }
 
+impl RunEnd {
+    /// Whether it counts for the breaker: something was done, and the condition is not known to be gone.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut | Self::Interrupted | Self::Unverified)
+    }
+}
+
 /// Which part of a rule a step belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -233,12 +283,29 @@ pub struct Reservation {
     pub target: String,
     /// Its keys in the caps that count runs: `rule`, `target:db-07`, `channel:5`, `labels.service:x`.
     pub keys: Vec<String>,
+    /// Its keys in the budgets across rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budget_keys: Vec<String>,
     /// The keys of which only so many may be held at a time; the run holds them until it ends.
     pub locks: Vec<String>,
+    /// The lock that its own rule limits.
+    pub gate: String,
     /// Until when the caps have to remember it.
     pub counted_until: Timestamp,
     /// When it expires if it still waits.
     pub expires: Timestamp,
+    /// Event types of its incident that call it off while it is held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cancel_on: Vec<String>,
+}
+
+/// A match that counts towards a threshold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// What it is counted by.
+    pub key: String,
+    /// Until when it has to be remembered.
+    pub until: Timestamp,
 }
 
 /// The decision on one rule for one event.
@@ -251,6 +318,9 @@ pub struct Decided {
     /// What was taken, where a run was decided upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<Reservation>,
+    /// The match that counts towards the rule's threshold, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<Tally>,
     /// The rendered plan, for `run` and `dry-run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Value>,
@@ -276,7 +346,7 @@ pub enum Record {
         /// By which source.
         source: String,
         /// Its type.
-        event_type: String,
+        event_type: Arc<str>,
         /// Its time.
         time: Timestamp,
         /// What that is worth.
@@ -284,7 +354,14 @@ pub enum Record {
         /// What it is about.
         entity: Entity,
         /// Its incident, where it has one.
-        incident: Option<String>,
+        incident: Option<Arc<str>>,
+        /// The channel's id, where it has one.
+        channel: Option<i64>,
+        /// Whether it says that its entity is closed.
+        closed: bool,
+        /// BLAKE3 of the body, in hexadecimal: tells a repeated push from another one with the same id, also
+        /// when the body itself is kept no longer.
+        body_hash: String,
     },
     /// Events were decided. Events that concern no rule share one record.
     Decided {
@@ -358,10 +435,19 @@ pub enum Record {
         end: RunEnd,
         /// Whether any step was started.
         acted: bool,
+        /// Whether its dedupe slot stays taken: always where it acted, and where a person said no.
+        keeps_slot: bool,
         /// Why, where it did not succeed.
         error: Option<String>,
         /// From intent to end, in milliseconds.
         duration_ms: u64,
+    },
+    /// A person allowed a run that waits for approval.
+    Approved {
+        /// The run.
+        run: RunId,
+        /// Who, as the admin interface knows them.
+        by: String,
     },
     /// An event whose evaluation failed repeatedly was set aside.
     SetAside {
@@ -395,6 +481,22 @@ pub enum Record {
 }
 
 impl Record {
+    /// The record of taking in `event`.
+    pub fn received(event: &Event) -> Self {
+        Self::Received {
+            event: event.id.clone(),
+            source: event.source.to_string(),
+            event_type: event.event_type.clone(),
+            time: event.time,
+            time_mark: event.time_mark,
+            entity: event.entity.clone(),
+            incident: event.incident_id.clone(),
+            channel: event.channel_id(),
+            closed: event.is_closed(),
+            body_hash: blake3::Hash::from(event.body_hash).to_hex().to_string(),
+        }
+    }
+
     /// The word for the kind of record, as it stands in the journal.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -405,6 +507,7 @@ impl Record {
             Self::StepStarted { .. } => "step-started",
             Self::StepEnded { .. } => "step-ended",
             Self::RunEnded { .. } => "run-ended",
+            Self::Approved { .. } => "approved",
             Self::SetAside { .. } => "set-aside",
             Self::Reloaded { .. } => "reloaded",
             Self::Paused { .. } => "paused",
@@ -419,7 +522,8 @@ impl Record {
             Self::RunIntended { run, .. }
             | Self::StepStarted { run, .. }
             | Self::StepEnded { run, .. }
-            | Self::RunEnded { run, .. } => Some(run),
+            | Self::RunEnded { run, .. }
+            | Self::Approved { run, .. } => Some(run),
             _ => None,
         }
     }

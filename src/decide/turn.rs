@@ -1,0 +1,161 @@
+//! The turn of a run that waited: everything is decided again, on the newest state, before anything is started.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Settings, condition, steps_of};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
+use crate::journal::history::{History, Run, RunState, Waits};
+use crate::journal::record::{Outcome, RunEnd, RunId};
+use crate::matcher;
+use crate::plan::{self, Plan};
+use crate::rule::view::EventView;
+use crate::rule::{Mode, Rule, RuleSet};
+
+/// Whether the turn of a waiting run has come, told without looking at its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Its hold is not over, nobody has approved it, or the engine has no room.
+    NotYet,
+    /// Others hold the lock that it waits for.
+    Blocked,
+    /// It waited too long.
+    Expired,
+    /// It has to be decided again.
+    Ready,
+}
+
+/// Whether the turn of `run` has come. `blocked` are locks for which an earlier run waits.
+pub fn readiness(
+    run: &Run,
+    rules: &RuleSet,
+    settings: &Settings,
+    history: &History,
+    blocked: &HashSet<String>,
+    now: Timestamp,
+) -> Readiness {
+    let RunState::Waiting(waits) = run.state else { return Readiness::NotYet };
+    if now >= run.expires {
+        return Readiness::Expired;
+    }
+    match waits {
+        Waits::Approval => return Readiness::NotYet,
+        Waits::Hold { until } if now < until => return Readiness::NotYet,
+        Waits::Hold { .. } | Waits::Queue => {}
+    }
+    if history.paused(now).is_some() || history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max {
+        return Readiness::NotYet;
+    }
+    let max = rules.get(&run.rule).map_or(u32::MAX, |rule| rule.guards.concurrency.max);
+    if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= max {
+        return Readiness::Blocked;
+    }
+    Readiness::Ready
+}
+
+/// What is decided when the turn has come.
+#[derive(Debug)]
+pub enum Turn {
+    /// It acts.
+    Start(Box<Start>),
+    /// It waits on.
+    Wait,
+    /// It never acts.
+    End {
+        /// How it ends.
+        end: RunEnd,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// What a run that acts needs.
+#[derive(Debug)]
+pub struct Start {
+    /// Its rule, as it is now.
+    pub rule: Arc<Rule>,
+    /// What it will do.
+    pub plan: Plan,
+    /// The state that it acts on.
+    pub event: Arc<Event>,
+}
+
+/// A run whose turn has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Turning<'a> {
+    /// Its id.
+    pub id: &'a RunId,
+    /// What the history knows of it.
+    pub run: &'a Run,
+    /// The event that led to it.
+    pub trigger: &'a Arc<Event>,
+    /// The newest event of its entity, where that is another one.
+    pub newest: Option<&'a Event>,
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// The config's part.
+    pub settings: &'a Settings,
+    /// Locks for which an earlier run waits.
+    pub blocked: &'a HashSet<String>,
+}
+
+/// Decides again on a run whose turn has come.
+pub fn turn(turning: &Turning<'_>, history: &History, now: Timestamp) -> Turn {
+    match again(turning, history, now) {
+        Ok(turn) => turn,
+        Err(reason) => Turn::End { end: RunEnd::Cancelled, reason },
+    }
+}
+
+fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Turn, String> {
+    let Turning { id, run, trigger, newest, rules, settings, blocked } = *turning;
+    let rule = rules.get(&run.rule).ok_or("its rule is no longer in force")?;
+    match rule.mode.min(settings.ceiling) {
+        Mode::Auto => {}
+        Mode::Approve if run.approved => {}
+        mode => return Err(format!("its rule is in mode {mode} now")),
+    }
+    let event = match newest {
+        None => Arc::clone(trigger),
+        Some(newest) if newest.is_closed() && !trigger.is_closed() => {
+            return Err(format!("{} has closed since", run.entity));
+        }
+        Some(newest) => Arc::new(trigger.with_state_of(newest)),
+    };
+    let view = EventView::new(&event);
+    let target = condition(rule, rules, &view, now, matcher::still_holds).map_err(|outcome| no_longer(&outcome))?;
+    if target != run.target {
+        return Err(format!("its target changed from {} to {target}", run.target));
+    }
+    let stage = Stage::Turn { reserved_at: run.decided_at, blocked };
+    let proposal =
+        Proposal { rule, event: &event, target: &target, run: id, dry: false, stage, settings: &settings.guards };
+    let consent = match guard::ask(&proposal, history, now) {
+        Ok(consent) => consent,
+        Err(Objection { guard, reason, .. }) => return Err(format!("{guard} objects: {reason}")),
+    };
+    if consent.queued.is_some() {
+        return Ok(Turn::Wait);
+    }
+    let plan = plan::steps(steps_of(rule, &consent), &view, &target, now).map_err(|error| error.to_string())?;
+    drop(view);
+    Ok(Turn::Start(Box::new(Start { rule: Arc::clone(rule), plan, event })))
+}
+
+fn no_longer(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::NotMatched { clause, expected, seen } => {
+            format!("it no longer matches: {clause} expects {expected} and sees {seen}")
+        }
+        Outcome::ConditionError { message } | Outcome::PlanError { message } => message.clone(),
+        other => other.name().to_owned(),
+    }
+}
+
+/// The waiting runs that `event` calls off, as their rules' `hold.cancel_on` asks.
+pub fn called_off(event: &Event, history: &History) -> Vec<RunId> {
+    let Some(incident) = &event.incident_id else { return Vec::new() };
+    history.runs.cancelled_by(incident, &event.event_type).cloned().collect()
+}

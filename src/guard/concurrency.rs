@@ -1,0 +1,78 @@
+//! `concurrency`: at most so many runs at a time, by default one a target over the whole rule set; and the limit
+//! of runs that the engine as a whole does at a time.
+
+use super::{Objection, Proposal, Stage, Verdict, key};
+use crate::clock::Timestamp;
+use crate::journal::history::History;
+use crate::rule::guards::Over;
+
+/// The lock that every run holds; `limits.runs` of the config says how many may.
+pub const ENGINE_LOCK: &str = "engine";
+
+/// How many runs may wait. Each holds about a kilobyte; more than this is a storm that no queue will heal.
+pub const WAITING_MAX: usize = 10_000;
+
+pub(super) fn ask(proposal: &Proposal<'_>, history: &History, _: Timestamp) -> Verdict {
+    if proposal.dry {
+        return Verdict::Pass;
+    }
+    let guard = &proposal.rule.guards.concurrency;
+    if let Err(error) = key::key(&guard.by, proposal.event, proposal.target) {
+        return Verdict::Object(Objection::new("concurrency", error.to_string(), None));
+    }
+    let lock = gate(proposal);
+    if is_taken(proposal, history, &lock, guard.max) {
+        let holder = history.runs.a_holder(&lock).map_or_else(|| "an earlier run".into(), |run| format!("run {run}"));
+        let behind = format!("{lock} is held by {holder}");
+        return match guard.over {
+            Over::Skip => Verdict::Object(Objection::new("concurrency", behind, None)),
+            Over::Queue => queue(proposal, history, behind),
+        };
+    }
+    let runs_max = proposal.settings.runs_max;
+    if is_taken(proposal, history, ENGINE_LOCK, runs_max) {
+        return queue(proposal, history, format!("{runs_max} runs act at a time"));
+    }
+    Verdict::Pass
+}
+
+/// The locks that a run of this proposal holds while it acts: its target's, whatever the rule counts by, so that
+/// other rules see it; its rule's own; and the engine's.
+pub fn locks(proposal: &Proposal<'_>) -> Vec<String> {
+    let mut locks = vec![ENGINE_LOCK.to_owned(), format!("target:{}", proposal.target)];
+    let own = gate(proposal);
+    if !locks.contains(&own) {
+        locks.push(own);
+    }
+    locks
+}
+
+/// The lock that the rule's own `concurrency` asks for. A target is one for all rules; anything else that a rule
+/// counts by is its own.
+pub fn gate(proposal: &Proposal<'_>) -> String {
+    match key::key(&proposal.rule.guards.concurrency.by, proposal.event, proposal.target) {
+        Ok(key) if key.starts_with("target:") => key,
+        Ok(key) => format!("{} {key}", proposal.rule.id),
+        // The guard objects to what cannot be counted; the rule as a whole stands in for it.
+        Err(_) => proposal.rule.id.to_string(),
+    }
+}
+
+fn is_taken(proposal: &Proposal<'_>, history: &History, lock: &str, max: u32) -> bool {
+    let overtakes = match proposal.stage {
+        Stage::First => history.runs.queued_for(lock) > 0,
+        Stage::Turn { blocked, .. } => blocked.contains(lock),
+    };
+    overtakes || history.runs.holders(lock) >= max
+}
+
+fn queue(proposal: &Proposal<'_>, history: &History, behind: String) -> Verdict {
+    if proposal.is_first() && history.runs.waiting_len() >= WAITING_MAX {
+        return Verdict::Object(Objection::new(
+            "concurrency",
+            format!("{behind}, and {WAITING_MAX} runs wait already"),
+            None,
+        ));
+    }
+    Verdict::Queue { behind }
+}

@@ -1,0 +1,30 @@
+//! `rate`: at most so many runs in a window.
+
+use super::{Objection, Proposal, Verdict, duration, key};
+use crate::clock::Timestamp;
+use crate::journal::history::{History, Window};
+use crate::rule::guards::Rate;
+
+pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
+    let rate = &proposal.rule.guards.rate;
+    let key = match key::key(&rate.by, proposal.event, proposal.target) {
+        Ok(key) => key,
+        Err(error) => return Verdict::Object(Objection::new("rate", error.to_string(), None)),
+    };
+    let since = now.minus(rate.per);
+    let window = history.counts.of_rule(&proposal.rule.id, &key, proposal.dry, since);
+    verdict("rate", rate, &window, proposal.own_since(since))
+}
+
+/// Whether a window has room for one more run; `own` of its runs are the proposed one itself.
+pub(super) fn verdict(guard: &str, rate: &Rate, window: &Window<'_>, own: usize) -> Verdict {
+    let others = window.len().saturating_sub(own);
+    let max = rate.max as usize;
+    if others < max {
+        return Verdict::Pass;
+    }
+    // There is room again when the run that is `max` from the end has left the window.
+    let until = window.began_nth_last(max).map(|began| began.plus(rate.per));
+    let reason = format!("{others} runs began within {}, and the limit by {} is {max}", duration(rate.per), rate.by);
+    Verdict::Object(Objection::new(guard, reason, until))
+}

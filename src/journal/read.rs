@@ -1,0 +1,132 @@
+//! Reading the journal beside its writer: what commands, the API and `explain` ask for.
+
+use std::path::Path;
+
+use rusqlite::OptionalExtension;
+
+use super::history::Newest;
+use super::record::Observed;
+use super::record::Record;
+use super::store::{Store, StoreError, Stored, failed};
+use crate::event::Entity;
+
+/// A read-only view of the journal's file.
+#[derive(Debug)]
+pub struct Reader(Store);
+
+impl Reader {
+    /// Opens the journal's file for reading.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Store::open_read_only(path).map(Self)
+    }
+
+    /// The push with this number, body included.
+    pub fn push_at(&self, seq: u64) -> Result<Option<Stored>, StoreError> {
+        self.one("SELECT seq, at, data, payload FROM record WHERE seq = ?1 AND kind = 'received'", [seq])
+    }
+
+    /// The push with this event id, body included.
+    pub fn push(&self, event: &str) -> Result<Option<Stored>, StoreError> {
+        self.one("SELECT seq, at, data, payload FROM record WHERE kind = 'received' AND event = ?1", [event])
+    }
+
+    /// The newest pushes before the number `before`, newest first.
+    pub fn pushes_before(&self, before: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.many(
+            "SELECT seq, at, data, NULL FROM record WHERE kind = 'received' AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+            (before, limit),
+        )
+    }
+
+    /// Everything about an event but its push: what was decided, and what its runs did.
+    pub fn about_event(&self, event: &str) -> Result<Vec<Stored>, StoreError> {
+        self.many(
+            "SELECT seq, at, data, NULL FROM record WHERE kind <> 'received' AND event = ?1 ORDER BY seq",
+            [event],
+        )
+    }
+
+    /// Everything about a run since its intent.
+    pub fn about_run(&self, run: &str) -> Result<Vec<Stored>, StoreError> {
+        self.many("SELECT seq, at, data, NULL FROM record WHERE run = ?1 ORDER BY seq", [run])
+    }
+
+    /// The newest intents and ends of runs before the number `before`, newest first.
+    pub fn run_marks_before(&self, before: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.many(
+            "SELECT seq, at, data, NULL FROM record
+             WHERE kind IN ('run-intended', 'run-ended') AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+            (before, limit),
+        )
+    }
+
+    /// The decision on the push with this number, whether it has a record of its own or shares one.
+    pub fn decision_on(&self, seq: u64) -> Result<Option<Stored>, StoreError> {
+        // Decisions follow their events closely: the first one that reaches as far as `seq` is it.
+        self.one(
+            "SELECT seq, at, data, NULL FROM record
+             WHERE seq > ?1 AND kind = 'decided' AND json_extract(data, '$.to_seq') >= ?1 ORDER BY seq LIMIT 1",
+            [seq],
+        )
+    }
+
+    /// Reads records in order, from `from_seq` on, and hands each to `visit` until it says no.
+    pub fn scan(&self, from_seq: u64, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        self.0.scan(from_seq, visit)
+    }
+
+    /// Checks the whole chain.
+    pub fn verify(&self) -> Result<super::chain::Head, StoreError> {
+        self.0.verify()
+    }
+
+    /// The newest state of an entity, from the journal itself: for those that memory let go.
+    pub fn newest_of(&self, entity: &Entity, strict: bool) -> Result<Option<Newest>, StoreError> {
+        let stored = self.many(
+            "SELECT seq, at, data, NULL FROM record WHERE kind = 'received' AND entity = ?1 ORDER BY seq",
+            [entity.to_string()],
+        )?;
+        let mut order = super::history::Order::default();
+        order.set_strict(strict);
+        for one in &stored {
+            if let Some(observed) = observed(one) {
+                order.observe(&observed);
+            }
+        }
+        Ok(order.get(entity).copied())
+    }
+
+    fn one(&self, sql: &str, params: impl rusqlite::Params) -> Result<Option<Stored>, StoreError> {
+        let fail = |source| failed("read", self.0.path(), source);
+        let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
+        statement.query_row(params, |row| Ok(self.0.stored(row))).optional().map_err(fail)?.transpose()
+    }
+
+    fn many(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
+        let fail = |source| failed("read", self.0.path(), source);
+        let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
+        let rows = statement.query_map(params, |row| Ok(self.0.stored(row))).map_err(fail)?;
+        rows.map(|row| row.map_err(fail)?).collect()
+    }
+}
+
+/// What the fold needs to know of a stored push; `None` for any other record.
+pub fn observed(stored: &Stored) -> Option<Observed> {
+    match &stored.record {
+        Record::Received { event, event_type, time, time_mark, entity, incident, channel, closed, .. } => {
+            Some(Observed {
+                seq: stored.seq,
+                event: event.clone(),
+                event_type: event_type.clone(),
+                time: *time,
+                time_mark: *time_mark,
+                received_at: stored.at,
+                entity: entity.clone(),
+                incident: incident.clone(),
+                channel: *channel,
+                closed: *closed,
+            })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,407 @@
+//! The SQLite file: schema, inserting, reading back. Used by the writer thread and by readers; nobody else knows SQL.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+
+use super::chain::{Content, Hash, Head, link};
+use super::record::Record;
+use crate::clock::Timestamp;
+
+/// The version of the schema, kept in `PRAGMA user_version`.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// How long a reader waits for a lock before it gives up, in milliseconds.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+const SCHEMA: &str = "
+CREATE TABLE record (
+    seq     INTEGER PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    event   TEXT,
+    run     TEXT,
+    entity  TEXT,
+    data    TEXT NOT NULL,
+    payload TEXT,
+    digest  BLOB NOT NULL,
+    hash    BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX received_by_event ON record (event) WHERE kind = 'received';
+CREATE INDEX received_by_entity ON record (entity) WHERE kind = 'received';
+CREATE INDEX other_by_event ON record (event, seq) WHERE kind <> 'received' AND event IS NOT NULL;
+CREATE INDEX by_run ON record (run, seq) WHERE run IS NOT NULL;
+CREATE INDEX run_ends ON record (seq) WHERE kind IN ('run-intended', 'run-ended');
+CREATE TABLE anchor (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+";
+
+/// Why the journal's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite, or the disk below it, refused.
+    #[error("cannot {doing} the journal {path}: {source}", path = path.display())]
+    Sqlite {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A file beside it cannot be used.
+    #[error("cannot {doing} {path}: {source}", path = path.display())]
+    Io {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process has it open for writing.
+    #[error("the journal {path} is in use by another stanch: stop that one, or give this one a `data` folder of its own", path = path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was written by a later version.
+    #[error("the journal {path} has schema version {found}, and this stanch knows only {SCHEMA_VERSION}: use the stanch that wrote it, or a newer one", path = path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// Its content is not what was written.
+    #[error("the journal {path} is damaged: {what}. Restore it from a backup, or move the `data` folder away to begin anew; `stanch audit verify` shows how far it is intact", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+}
+
+/// A record ready to be inserted.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The record.
+    pub record: Record,
+    /// The record as JSON.
+    pub data: String,
+    /// The body of a push.
+    pub payload: Option<bytes::Bytes>,
+    /// The digest of its content.
+    pub digest: Hash,
+}
+
+impl Prepared {
+    /// Serialises and digests a record. Costly parts of an insert that need not be done by the writer thread.
+    pub fn new(at: Timestamp, record: Record, payload: Option<bytes::Bytes>) -> Result<Self, serde_json::Error> {
+        let data = serde_json::to_string(&record)?;
+        let digest = Content {
+            at_ms: at.as_millis(),
+            kind: record.kind(),
+            event: record.event().map(crate::event::EventId::as_str),
+            run: record.run().map(super::record::RunId::as_str),
+            data: &data,
+            payload: payload.as_deref(),
+        }
+        .digest();
+        Ok(Self { at, record, data, payload, digest })
+    }
+}
+
+/// A record as it was read back.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its number.
+    pub seq: u64,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The record.
+    pub record: Record,
+    /// The body of a push, where it is one and its body is still kept.
+    pub payload: Option<String>,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct Store {
+    db: Connection,
+    path: PathBuf,
+    head: Head,
+}
+
+impl Store {
+    /// Opens the file for writing, making it if it is not there.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let db = Connection::open(path).map_err(|source| failed("open", path, source))?;
+        let setup = || -> rusqlite::Result<i64> {
+            db.busy_timeout(std::time::Duration::ZERO)?;
+            db.pragma_update(None, "page_size", 8192)?;
+            // One process writes: the lock is taken once and kept, which also saves the shared-memory file's locks.
+            db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+            db.pragma_update(None, "synchronous", "FULL")?;
+            db.pragma_update(None, "wal_autocheckpoint", 2000)?;
+            db.pragma_update(None, "cache_size", -8000)?;
+            db.pragma_update(None, "temp_store", "MEMORY")?;
+            db.set_prepared_statement_cache_capacity(32);
+            db.query_row("PRAGMA user_version", [], |row| row.get(0))
+        };
+        let version = setup().map_err(|source| failed("open", path, source))?;
+        match version {
+            0 => db
+                .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"))
+                .map_err(|source| failed("create", path, source))?,
+            SCHEMA_VERSION => {}
+            found => return Err(StoreError::TooNew { path: path.to_owned(), found }),
+        }
+        let mut store = Self { db, path: path.to_owned(), head: Head::EMPTY };
+        store.head = store.read_head()?;
+        Ok(store)
+    }
+
+    /// Opens the file for reading only, beside a writer that may be running.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(|source| failed("open", path, source))?;
+        let setup = || -> rusqlite::Result<i64> {
+            db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+            db.pragma_update(None, "cache_size", -2000)?;
+            db.query_row("PRAGMA user_version", [], |row| row.get(0))
+        };
+        let found = setup().map_err(|source| failed("open", path, source))?;
+        if found > SCHEMA_VERSION {
+            return Err(StoreError::TooNew { path: path.to_owned(), found });
+        }
+        Ok(Self { db, path: path.to_owned(), head: Head::EMPTY })
+    }
+
+    /// The end of the chain.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection, for the queries of this module's neighbours.
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    fn read_head(&self) -> Result<Head, StoreError> {
+        let read = |sql| {
+            self.db
+                .query_row(sql, [], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?)))
+                .optional()
+                .map_err(|source| failed("read", &self.path, source))
+        };
+        let last = match read("SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1")? {
+            Some(last) => Some(last),
+            None => read("SELECT seq, hash FROM anchor ORDER BY seq DESC LIMIT 1")?,
+        };
+        match last {
+            None => Ok(Head::EMPTY),
+            Some((seq, hash)) => Ok(Head { seq, hash: to_hash(&hash).ok_or_else(|| self.damaged_hash(seq))? }),
+        }
+    }
+
+    fn damaged_hash(&self, seq: u64) -> StoreError {
+        self.damaged(format!("record {seq} has no hash"))
+    }
+
+    fn damaged(&self, what: String) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), what }
+    }
+
+    /// Compares the chain with the head that was kept outside, and says what does not fit.
+    pub fn check_against(&self, outside: &Head) -> Result<(), StoreError> {
+        if outside.seq > self.head.seq {
+            return Err(self.damaged(format!(
+                "it ends at record {}, but record {} was written before: its last commits are lost",
+                self.head.seq, outside.seq
+            )));
+        }
+        let stored = self
+            .db
+            .query_row("SELECT hash FROM record WHERE seq = ?1", [outside.seq], |row| row.get::<_, Vec<u8>>(0))
+            .optional()
+            .map_err(|source| failed("read", &self.path, source))?;
+        match stored {
+            Some(hash) if hash != outside.hash => {
+                Err(self.damaged(format!("record {} is not the one that was written", outside.seq)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)
+    }
+
+    /// Commits: what was inserted since `begin` is durable when this returns.
+    pub(super) fn commit(&self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+
+    /// Undoes what was inserted since `begin`, and takes the chain back to `head`.
+    pub(super) fn roll_back(&mut self, head: Head) {
+        // A failed commit may have rolled back already; then there is nothing to undo.
+        if !self.db.is_autocommit()
+            && let Err(error) = self.db.execute_batch("ROLLBACK")
+        {
+            tracing::warn!(%error, "the journal could not roll back");
+        }
+        self.head = head;
+    }
+
+    /// Inserts a record at the end of the chain. Returns its number, or `None` where it is a push whose id is
+    /// already there.
+    pub(super) fn insert(&mut self, prepared: &Prepared) -> rusqlite::Result<Option<u64>> {
+        let seq = self.head.seq + 1;
+        let hash = link(&self.head.hash, seq, &prepared.digest);
+        let record = &prepared.record;
+        let entity = match record {
+            Record::Received { entity, .. } => Some(entity.to_string()),
+            _ => None,
+        };
+        let payload = prepared.payload.as_deref().map(std::str::from_utf8).transpose()?;
+        let inserted = self
+            .db
+            .prepare_cached(
+                "INSERT OR IGNORE INTO record (seq, at, kind, event, run, entity, data, payload, digest, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                seq,
+                prepared.at.as_millis(),
+                record.kind(),
+                record.event().map(crate::event::EventId::as_str),
+                record.run().map(super::record::RunId::as_str),
+                entity,
+                prepared.data,
+                payload,
+                prepared.digest.as_slice(),
+                hash.as_slice(),
+            ])?;
+        if inserted == 0 {
+            return Ok(None);
+        }
+        self.head = Head { seq, hash };
+        Ok(Some(seq))
+    }
+
+    /// The hash of the body that was received under this id.
+    pub(super) fn body_hash(&self, event: &str) -> rusqlite::Result<Option<String>> {
+        self.db
+            .prepare_cached(
+                "SELECT json_extract(data, '$.body_hash') FROM record WHERE kind = 'received' AND event = ?1",
+            )?
+            .query_row([event], |row| row.get(0))
+            .optional()
+    }
+
+    /// Reads records in order, from `from_seq` on, and hands each to `visit` until it says no.
+    pub fn scan(&self, from_seq: u64, mut visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT seq, at, data, NULL FROM record WHERE seq >= ?1 ORDER BY seq")
+            .map_err(|source| failed("read", &self.path, source))?;
+        let mut rows = statement.query([from_seq]).map_err(|source| failed("read", &self.path, source))?;
+        while let Some(row) = rows.next().map_err(|source| failed("read", &self.path, source))? {
+            if !visit(self.stored(row)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A row of `seq, at, data, payload` as a record.
+    pub(super) fn stored(&self, row: &rusqlite::Row<'_>) -> Result<Stored, StoreError> {
+        let read = || -> rusqlite::Result<(u64, i64, String, Option<String>)> {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        };
+        let (seq, at, data, payload) = read().map_err(|source| failed("read", &self.path, source))?;
+        let record = serde_json::from_str(&data)
+            .map_err(|error| self.damaged(format!("record {seq} cannot be read back: {error}")))?;
+        Ok(Stored { seq, at: Timestamp::from_millis(at), record, payload })
+    }
+
+    /// Goes through the whole chain and checks every digest and hash. Returns the head.
+    pub fn verify(&self) -> Result<Head, StoreError> {
+        let fail = |source| failed("read", &self.path, source);
+        let mut head = self
+            .db
+            .query_row("SELECT seq, hash FROM anchor ORDER BY seq DESC LIMIT 1", [], |row| {
+                Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()
+            .map_err(fail)?
+            .map_or(Ok(Head::EMPTY), |(seq, hash)| {
+                to_hash(&hash).map(|hash| Head { seq, hash }).ok_or_else(|| self.damaged_hash(seq))
+            })?;
+        let mut statement = self
+            .db
+            .prepare("SELECT seq, at, kind, event, run, data, payload, digest, hash FROM record ORDER BY seq")
+            .map_err(fail)?;
+        let mut rows = statement.query([]).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            head = self.verify_row(row, &head)?;
+        }
+        Ok(head)
+    }
+
+    fn verify_row(&self, row: &rusqlite::Row<'_>, before: &Head) -> Result<Head, StoreError> {
+        let fail = |source| failed("read", &self.path, source);
+        let seq: u64 = row.get(0).map_err(fail)?;
+        if seq != before.seq + 1 {
+            return Err(self.damaged(format!("record {} is followed by record {seq}", before.seq)));
+        }
+        let text = |index| row.get_ref(index).map_err(fail).map(|value| value.as_str().ok());
+        let (kind, data) = (text(2)?.unwrap_or_default(), text(5)?.unwrap_or_default());
+        let payload = text(6)?;
+        let digest: Vec<u8> = row.get(7).map_err(fail)?;
+        let digest = to_hash(&digest).ok_or_else(|| self.damaged_hash(seq))?;
+        // A body whose time is over was dropped; its digest still stands in the chain.
+        let is_complete = kind != "received" || payload.is_some();
+        let content = Content {
+            at_ms: row.get(1).map_err(fail)?,
+            kind,
+            event: text(3)?,
+            run: text(4)?,
+            data,
+            payload: payload.map(str::as_bytes),
+        };
+        if is_complete && content.digest() != digest {
+            return Err(self.damaged(format!("the content of record {seq} was changed after it was written")));
+        }
+        let hash = link(&before.hash, seq, &digest);
+        let stored: Vec<u8> = row.get(8).map_err(fail)?;
+        if stored != hash {
+            return Err(self.damaged(format!("the hash of record {seq} does not follow from the record before it")));
+        }
+        Ok(Head { seq, hash })
+    }
+}
+
+fn to_hash(bytes: &[u8]) -> Option<Hash> {
+    bytes.try_into().ok()
+}
+
+/// An SQLite error in the words of this module.
+pub(super) fn failed(doing: &'static str, path: &Path, source: rusqlite::Error) -> StoreError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: path.to_owned() },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged { path: path.to_owned(), what: source.to_string() }
+        }
+        _ => StoreError::Sqlite { doing, path: path.to_owned(), source },
+    }
+}
