@@ -51,3 +51,11 @@ pub async fn end_leftovers(run: &RunId, started_before: StartTime) -> (usize, us
     in_background(reap_adopted).await;
     (found_first.unwrap_or(0), left)
 }
+
+#[cfg(test)]
+impl StartTime {
+    /// When another process started.
+    pub(super) fn of(pid: i32) -> Option<Self> {
+        table::read(pid).map(|process| Self(process.started))
+    }
+}

@@ -113,9 +113,9 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn of(child: &Child, run: &RunId, pipes: &Pipes) -> Self {
         let inodes = [
-            pipes.stdin.as_ref().and_then(|pipe| inode(pipe)),
-            pipes.stdout.as_ref().and_then(|pipe| inode(pipe)),
-            pipes.stderr.as_ref().and_then(|pipe| inode(pipe)),
+            pipes.stdin.as_ref().and_then(inode),
+            pipes.stdout.as_ref().and_then(inode),
+            pipes.stderr.as_ref().and_then(inode),
         ];
         let leader = child.pid();
         let belonging = Belonging {
