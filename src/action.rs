@@ -1,1 +1,132 @@
-//! action
+//! Doing what a plan says: one file a step kind.
+//!
+//! An action is given a finished [`Call`] and comes back with what it led to; every failure is part of that, never a
+//! panic. Actions know no rules: whether something is done is decided before it comes here.
+
+pub mod exec_shim;
+mod http;
+pub mod process;
+mod run;
+mod shell;
+mod stop;
+mod wait;
+
+pub use http::HttpError;
+pub use process::StartError;
+pub use stop::{Stop, StopReason, Stopper};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::clock::Stopwatch;
+use crate::journal::record::{RunId, StepEnd, StepResult};
+use crate::plan::Call;
+use crate::report::redact::Redactor;
+use crate::rule::step::StatusPattern;
+
+/// What actions need to know beside their call. Changes with a reload, and then counts from the next step on.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bytes kept of each output stream, and of the body of an HTTP answer.
+    pub output_bytes: usize,
+    /// `host:port` that HTTP requests may reach, lower case.
+    pub http_allow: Vec<String>,
+    /// Takes secrets out of what is kept.
+    pub redactor: Arc<Redactor>,
+    /// Our own binary, which changes the account before it becomes the program of a step with `user`.
+    pub own_program: PathBuf,
+}
+
+/// The circumstances of one try of a step.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The run, by whose id its processes are marked.
+    pub run: &'a RunId,
+    /// The environment of processes, complete but for what the call declares.
+    pub environment: &'a BTreeMap<String, String>,
+    /// What `stdin: event` gives.
+    pub event_body: &'a Bytes,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Says when to end early.
+    pub stop: &'a Stop,
+    /// The settings in force.
+    pub settings: &'a Settings,
+}
+
+/// What an HTTP answer must be.
+pub struct Expected<'a> {
+    /// One of these must match the status.
+    pub status: &'a [StatusPattern],
+    /// Judges the answer (`status`, `body`, `json`, `headers`) further; an error fails the step.
+    pub when: Option<&'a (dyn Fn(Value) -> Result<bool, String> + Sync)>,
+}
+
+/// Acts. One for the whole engine: it owns the threads that start processes and the pool of HTTP connections.
+#[derive(Debug)]
+pub struct Actor {
+    starter: process::Starter,
+    http: http::Client,
+}
+
+/// Acting cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Processes cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// HTTP requests cannot be made.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+impl Actor {
+    /// Makes ready to act. Must be called inside a Tokio runtime, which the children are then waited for on.
+    ///
+    /// # Errors
+    /// When the threads cannot be started or the trusted certificates cannot be read.
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Self { starter: process::Starter::new()?, http: http::Client::new()? })
+    }
+
+    /// Does what `call` says, once. `expected` counts for HTTP requests alone.
+    pub async fn act(&self, call: &Call, expected: &Expected<'_>, attempt: &Attempt<'_>) -> StepResult {
+        let watch = Stopwatch::start();
+        let mut result = match call {
+            Call::Run(call) => run::act(&self.starter, call, attempt).await,
+            Call::Shell(call) => shell::act(&self.starter, call, attempt).await,
+            Call::Http(call) => self.http.act(call, expected, attempt).await,
+            Call::Wait(duration) => wait::act(*duration, attempt.stop).await,
+        };
+        if let Some(error) = &mut result.error {
+            *error = attempt.settings.redactor.redact(error).into_owned();
+        }
+        result.duration_ms = watch.elapsed_ms();
+        result
+    }
+}
+
+/// A result that says nothing but how it ended, and why.
+fn ended(end: StepEnd, error: Option<String>) -> StepResult {
+    StepResult {
+        end,
+        exit_code: None,
+        signal: None,
+        status: None,
+        stdout: String::new(),
+        stderr: String::new(),
+        dropped_bytes: 0,
+        error,
+        duration_ms: 0,
+    }
+}
+
+/// The result of something that could not be done.
+fn failed(error: impl Into<String>) -> StepResult {
+    ended(StepEnd::Failed, Some(error.into()))
+}

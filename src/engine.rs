@@ -11,6 +11,7 @@
 pub mod command;
 pub mod decider;
 mod handle;
+mod planner;
 mod recovery;
 mod reload;
 
@@ -41,8 +42,8 @@ use crate::report::Report;
 use crate::report::logging::SharedRedactor;
 use crate::report::redact::Redactor;
 use crate::rule::{Mode, RuleSet};
-use crate::runner::{Runner, RunnerSettings};
-use crate::{event, receiver};
+use crate::runner::{Runner, Wiring};
+use crate::{action, event, receiver};
 use command::Command;
 use decider::{Decider, EngineError, InForce};
 
@@ -94,6 +95,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Processes or requests cannot be made ready for.
+    #[error(transparent)]
+    Runner(#[from] crate::action::SetupError),
     /// The journal closed at once.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -136,18 +140,13 @@ impl Engine {
         journal.append_folded(clock.now(), vec![started]).await?;
         recovery::end_interrupted(&mut history, &journal, &*clock, &report).await?;
 
-        let runner = Runner::new(
-            RunnerSettings {
-                output_bytes: config.limits.output_bytes,
-                http_allow: config.http_allow.clone(),
-                own_binary: options.own_binary.clone(),
-                redactor: Arc::clone(&redactor),
-                clock: Arc::clone(&clock),
-                observer: Arc::clone(&report) as Arc<dyn crate::runner::Observer>,
-            },
-            journal.clone(),
-        )
-        .map_err(|source| StartError::Io { doing: "prepare to start processes", source })?;
+        let runner = Runner::new(Wiring {
+            sink: journal.clone(),
+            planner: Arc::new(planner::Rendering::new()),
+            clock: Arc::clone(&clock),
+            observer: Arc::clone(&report) as Arc<dyn crate::runner::Observer>,
+            settings: action_settings(&config, &options, redactor.load_full()),
+        })?;
 
         // Listening comes last: whoever can connect is served.
         let addr = options.listen.unwrap_or(config.listen);
@@ -229,7 +228,10 @@ impl Engine {
             self.handle.tell(Command::Stop).await;
             wait_for(self.decider, "decider").await;
         }
-        self.handle.runner().drain(grace).await;
+        let left = self.handle.runner().drain(grace).await;
+        if left > 0 {
+            tracing::error!(left, "runs did not end in time; the next start records them as interrupted");
+        }
         self.janitor.abort();
         let journal = self.handle.journal();
         if let Err(error) = journal.append(vec![Record::Stopped]).await {
@@ -255,7 +257,10 @@ async fn serve(
         // The sender goes only when the engine does.
         stopping.wait_for(|stop| *stop).await.ok();
     };
-    receiver::serve(listener, settings, journal, clock, report, stop).await;
+    let stopped = receiver::serve(listener, settings, journal, clock, report, stop).await;
+    if stopped.cut > 0 {
+        tracing::warn!(connections = stopped.cut, "connections were cut, because they did not end in time");
+    }
 }
 
 async fn wait_for<T>(task: JoinHandle<T>, name: &str) {
@@ -286,6 +291,15 @@ pub fn settings(config: &Config, options: &Options) -> Settings {
             schedules: config.schedules.clone(),
             runs_max: u32::try_from(config.limits.runs).unwrap_or(u32::MAX),
         },
+    }
+}
+
+fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) -> action::Settings {
+    action::Settings {
+        output_bytes: config.limits.output_bytes,
+        http_allow: config.http_allow.clone(),
+        redactor,
+        own_program: options.own_binary.clone(),
     }
 }
 

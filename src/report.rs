@@ -14,9 +14,9 @@ use crate::clock::Timestamp;
 use crate::decide::Decisions;
 use crate::event::{EVENT_TYPES, Event};
 use crate::journal::history::History;
-use crate::journal::record::{Outcome, Record};
+use crate::journal::record::{Outcome, Phase, Record, RunEnd, RunId, StepEnd};
 use crate::journal::CommitReport;
-use crate::rule::RuleSet;
+use crate::rule::{RuleId, RuleSet};
 use metrics::{DecisionLabels, EventLabels, RunLabels};
 
 /// The one place where log lines are written and metrics are counted.
@@ -138,4 +138,24 @@ fn count(len: usize) -> i64 {
 
 fn seconds(at: Timestamp) -> f64 {
     std::time::Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0)).as_secs_f64()
+}
+
+impl crate::runner::Observer for Report {
+    fn first_action(&self, _: &RuleId, after: std::time::Duration) {
+        self.metrics.event_to_action_seconds.observe(after.as_secs_f64());
+    }
+
+    fn step_ended(&self, rule: &RuleId, phase: Phase, end: StepEnd, took: std::time::Duration) {
+        tracing::info!(%rule, ?phase, ?end, took_ms = took.as_secs_f64() * 1000.0, "step");
+    }
+
+    fn run_ended(&self, run: &RunId, rule: &RuleId, end: RunEnd, took: std::time::Duration) {
+        self.metrics.runs.get_or_create(&RunLabels { rule: rule.shared(), state: end.name() }).inc();
+        self.metrics.run_seconds.observe(took.as_secs_f64());
+        tracing::info!(%run, %rule, state = end.name(), took_ms = took.as_secs_f64() * 1000.0, "run");
+    }
+
+    fn refused(&self, run: &RunId, why: &crate::journal::Refused) {
+        tracing::error!(%run, error = %why, "the journal refused a record; nothing further is done");
+    }
 }

@@ -423,7 +423,11 @@ impl Decider {
             self.journal.append_folded(now, round.records).await?;
         }
         for intent in round.intents {
-            self.runner.start(intent);
+            let run = intent.run.clone();
+            if let Err(error) = self.runner.start(intent) {
+                // Its intent is durable, so the next start finds it without an end and records that.
+                tracing::warn!(%run, %error, "a run was not started");
+            }
         }
         for handled in round.handled {
             handled.tell();

@@ -83,6 +83,11 @@ impl Handle {
         &self.shared.report
     }
 
+    /// The metrics as Prometheus reads them.
+    pub fn metrics_text(&self, paused: bool) -> String {
+        self.shared.report.metrics_text(self.shared.journal.path(), paused)
+    }
+
     /// Why nothing can be written any more, if so.
     pub fn journal_closed(&self) -> Option<String> {
         self.shared.journal.closed_now()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::action;
+use crate::action::process;
 use crate::clock::Clock;
 use crate::journal::history::{History, RunState};
 use crate::journal::record::{Record, RunEnd, RunId};
@@ -31,11 +31,11 @@ pub(super) async fn end_interrupted(
     for run in interrupted {
         let Some(known) = history.runs.get(&run) else { continue };
         let RunState::Active { since } = known.state else { continue };
-        let ended = action::end_leftovers(&run).await;
-        let left = match ended {
-            0 => String::new(),
-            1 => "; 1 process of it was still there and was ended".into(),
-            many => format!("; {many} processes of it were still there and were ended"),
+        let (found, left) = process::end_leftovers(&run, process::StartTime::MAX).await;
+        let left = match (found, left) {
+            (0, _) => String::new(),
+            (found, 0) => format!("; {found} of its processes were still there and were ended"),
+            (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),
         };
         let record = Record::RunEnded {
             run: run.clone(),

@@ -7,10 +7,11 @@ use super::decider::InForce;
 use super::handle::Refusal;
 use crate::receiver;
 use crate::report::redact::Redactor;
+use crate::rule::diagnostic::{Format, render};
 use crate::rule::load::Loaded;
 
 /// What came into force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Reloaded {
     /// The number of the rule set.
     pub generation: u64,
@@ -47,9 +48,11 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     let file = handle.config().file.clone();
     let generation = before.rules.generation + 1;
     let read = tokio::task::spawn_blocking(move || {
-        let config = crate::config::load::load(&file).map_err(|invalid| invalid.to_text())?;
+        let config = crate::config::load::load(&file)
+            .map_err(|invalid| render(Format::Human { colour: false }, &invalid.diagnostics, &invalid.sources))?
+            .config;
         let Loaded { set, diagnostics, sources, .. } = crate::rule::load::load(&config, generation);
-        let set = set.ok_or_else(|| crate::rule::diagnostic::to_text(&diagnostics, &sources))?;
+        let set = set.ok_or_else(|| render(Format::Human { colour: false }, &diagnostics, &sources))?;
         Ok::<_, String>((config, set))
     });
     let (config, rules) =
@@ -70,8 +73,6 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
         ("admin.listen", old.admin.listen != config.admin.listen),
         ("log", old.log != config.log),
         ("ordering", old.strict_ordering != config.strict_ordering),
-        ("limits.output", old.limits.output_bytes != config.limits.output_bytes),
-        ("http.allow", old.http_allow != config.http_allow),
     ];
     let needs_restart: Vec<String> =
         needs_restart.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned()).collect();
@@ -81,6 +82,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     let shared = &handle.shared;
     // The new secrets are hidden before anything can use them.
     shared.redactor.store(Arc::new(redactor));
+    shared.runner.reconfigure(super::action_settings(&config, handle.options(), shared.redactor.load_full()));
     handle.put_in_force(in_force.clone()).await?;
     shared.report.in_force(&in_force.rules);
     shared.receiver_settings.store(Arc::new(settings));

@@ -55,24 +55,31 @@ impl PlanError {
     }
 }
 
-/// What `rule` would do for the event. A step that reads what earlier steps led to is left for its turn.
+/// What `steps` would do for the event and target. A step that reads what earlier steps led to is left for its turn.
 ///
 /// # Errors
-/// The first template that cannot be rendered, and everything [`target`] and [`render_step`] refuse.
-pub fn plan(rule: &Rule, view: &EventView<'_>, now: Timestamp) -> Result<Plan, PlanError> {
-    let target = target(rule, view, now)?;
-    let names = TemplateNames { view, target: Some(&target), now, names: &[] };
-    let mut steps = Vec::with_capacity(rule.steps.len());
-    for (at, spec) in rule.steps.iter().enumerate() {
+/// The first template that cannot be rendered, and everything that [`render_step`] refuses.
+pub fn steps(steps: &[Arc<Step>], view: &EventView<'_>, target: &str, now: Timestamp) -> Result<Plan, PlanError> {
+    let names = TemplateNames { view, target: Some(target), now, names: &[] };
+    let mut planned = Vec::with_capacity(steps.len());
+    for (at, spec) in steps.iter().enumerate() {
         let call = if is_for_later(spec) {
             None
         } else {
             let rendered = render_step(spec, &names);
             Some(rendered.map_err(|error| PlanError { step: Some(at), name: spec.name.clone(), ..error })?)
         };
-        steps.push(PlannedStep { spec: Arc::clone(spec), call });
+        planned.push(PlannedStep { spec: Arc::clone(spec), call });
     }
-    Ok(Plan { target, steps })
+    Ok(Plan { target: target.to_owned(), steps: planned })
+}
+
+/// What `rule` would do for the event: its target, and its own steps.
+///
+/// # Errors
+/// Everything that [`target`] and [`steps`] refuse.
+pub fn plan(rule: &Rule, view: &EventView<'_>, now: Timestamp) -> Result<Plan, PlanError> {
+    steps(&rule.steps, view, &target(rule, view, now)?, now)
 }
 
 /// What `rule` would act on: its rendered `target`, else the incident of the event, else its alert.

@@ -1,0 +1,61 @@
+//! What a crash left running.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::table;
+use super::tree::{Belonging, in_background, reap_adopted};
+use crate::journal::record::RunId;
+
+/// How often SIGKILL is sent to what is found before it is given up.
+const ROUNDS_MAX: u32 = 40;
+/// The pause between two rounds.
+const ROUND: Duration = Duration::from_millis(25);
+
+/// When a process started, in the kernel's own count since boot. Setting the clock does not change it, and whatever
+/// is in the process table has started since this boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StartTime(u64);
+
+impl StartTime {
+    /// When this process started; `None` where `/proc` cannot be read.
+    pub fn of_self() -> Option<Self> {
+        table::read(rustix::process::getpid().as_raw_nonzero().get()).map(|own| Self(own.started))
+    }
+
+    /// The end of time: leaves nothing out.
+    pub const MAX: Self = Self(u64::MAX);
+}
+
+/// Ends what is left of the process tree of a run that a crash cut off, and says how many processes were found first
+/// and how many could not be ended.
+///
+/// They are found by the run's id in their environment, never by a process id from the journal: the crash can have
+/// come before one was written, and ids come again. Only what started before `started_before` counts, and its
+/// descendants: give the start of this process, since the crash was before it.
+pub async fn end_leftovers(run: &RunId, started_before: StartTime) -> (usize, usize) {
+    let belonging =
+        Belonging { run: run.clone(), group: None, pipes: Vec::new(), started_before: Some(started_before.0) };
+    let mut found_first = None;
+    let mut left = 0;
+    for _ in 0..ROUNDS_MAX {
+        let belonging = belonging.clone();
+        left = in_background(move || belonging.signal(Signal::KILL, None)).await.unwrap_or(0);
+        found_first.get_or_insert(left);
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(ROUND).await;
+    }
+    in_background(reap_adopted).await;
+    (found_first.unwrap_or(0), left)
+}
+
+#[cfg(test)]
+impl StartTime {
+    /// When another process started.
+    pub(super) fn of(pid: i32) -> Option<Self> {
+        table::read(pid).map(|process| Self(process.started))
+    }
+}

@@ -1,0 +1,22 @@
+//! What a step is called in records and errors.
+
+use std::time::Duration;
+
+use crate::rule::step::{Action, Step};
+
+/// The step's name, else what it does.
+pub(super) fn of(step: &Step) -> String {
+    if let Some(name) = &step.name {
+        return name.clone();
+    }
+    match &step.action {
+        Action::Run(spec) => format!("run {}", spec.program.display()),
+        Action::Shell(_) => "shell".into(),
+        Action::Http(spec) => format!("{} {}", spec.method, spec.authority),
+        Action::Wait(duration) => wait(*duration),
+    }
+}
+
+fn wait(duration: Duration) -> String {
+    format!("wait {duration:?}")
+}
