@@ -20,8 +20,6 @@ pub(super) const LIST_MAX: usize = 1000;
 pub(super) enum ApiError {
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
-    #[error("{0}")]
-    BadRequest(String),
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -35,7 +33,6 @@ impl ApiError {
     pub(super) fn status(&self) -> (u16, &'static str) {
         match self {
             Self::NotFound { .. } => (404, "not-found"),
-            Self::BadRequest(_) => (400, "bad-request"),
             Self::Refused(Refusal::Cannot(_)) => (409, "cannot"),
             Self::Refused(Refusal::Stopping) => (503, "stopping"),
             Self::Reload(_) => (422, "reload-refused"),
@@ -85,9 +82,7 @@ pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
             generation: in_force.rules.generation,
             rules: in_force.rules.rules.len(),
             mode: in_force.settings.ceiling.to_string(),
-            paused: history
-                .paused(now)
-                .map(|pause| PauseView { reason: pause.reason.clone(), until: pause.until }),
+            paused: history.paused(now).map(|pause| PauseView { reason: pause.reason.clone(), until: pause.until }),
             runs_active: history.runs.active_len(),
             runs_waiting: history.runs.waiting_len(),
         })
