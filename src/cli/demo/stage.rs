@@ -117,6 +117,13 @@ impl Stage {
         .await
     }
 
+    /// Whether an event is in the journal.
+    pub(super) async fn knows(&self, event: &str) -> Result<bool, Exit> {
+        let id = event.to_owned();
+        let push = self.handle.read(move |reader| reader.push(&id)).await;
+        push.map(|push| push.is_some()).map_err(|error| fail(&error.to_string()))
+    }
+
     /// Asks every rule about an event that was received.
     pub(super) async fn explain(&self, event: &str) -> Result<Explanation, Exit> {
         let id = event.to_owned();

@@ -93,6 +93,7 @@ impl Story<'_> {
         let mut push = self.new_incident(DISK_FULL)?;
         set(&mut push, "incident.labels.env", json!("dev"))?;
         set(&mut push, "incident.labels.resource", json!("dev-02"))?;
+        set(&mut push, "incident.title", json!("dev-02 / disk full: / at 97%"))?;
         self.accepted(&push).await?;
         let decision = self.stage.decision(&id(&push)).await?;
         let none_acts = decision.rules.iter().all(|rule| rule.outcome == "not-matched");
@@ -111,6 +112,7 @@ impl Story<'_> {
         let push = self.new_incident(DISK_FULL)?;
         let answer = self.answered(&push, "not-the-secret-of-the-demo").await?;
         check(answer.status == 401, "the answer was to be 401")?;
+        check(!self.stage.knows(&id(&push)).await?, "a forged push was not to be recorded")?;
         tell::row("decided", "nothing: it was turned away before its body was read, and is not in the journal");
         Ok(())
     }
