@@ -2,6 +2,7 @@
 
 mod demo;
 mod docs;
+mod explain;
 mod init;
 mod program;
 mod rules_library;
