@@ -27,9 +27,9 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// For one event, every rule: matched or why not, which guard objected, what would be done.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["file", "event"])]
 pub(super) struct Explain {
     /// A file with the body of a push.
+    #[arg(required_unless_present = "event", conflicts_with = "event")]
     file: Option<PathBuf>,
     /// The id of an event in the journal.
     #[arg(long, value_name = "EVENT_ID")]

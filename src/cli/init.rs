@@ -124,8 +124,7 @@ impl Init {
             return Err(Exit::No);
         }
         let header = config.sources.iter().find_map(|source| match &source.auth {
-            // The config keeps names in lower case, which is how they are compared.
-            Auth::Header { header, .. } => Some(header.clone()),
+            Auth::Header { header, .. } => Some(as_written(header)),
             Auth::None => None,
         });
         Ok(header.unwrap_or_default())
@@ -181,6 +180,16 @@ fn make_file(path: &Path, mode: u32, text: &str) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+/// A header's name as people write it; the config keeps it in lower case, which is how it is compared.
+fn as_written(header: &str) -> String {
+    let capital = |word: &str| {
+        let mut chars = word.chars();
+        let first = chars.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(chars).collect::<String>()
+    };
+    header.split('-').map(capital).collect::<Vec<_>>().join("-")
 }
 
 fn shown(path: &Path) -> String {

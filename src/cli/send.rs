@@ -172,15 +172,20 @@ fn secret_for(config: &Config, url: &url::Url) -> Result<Option<(HeaderName, Hea
     Ok(Some((name, value)))
 }
 
-async fn deliver(push: Push) -> Result<Exit, Exit> {
+/// A client that sends as Flashduty does: one request, no redirect followed.
+pub(super) fn http_client() -> Result<reqwest::Client, Exit> {
     crate::action::install_crypto();
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         // A secret has no business with a proxy on the way.
         .no_proxy()
         .timeout(TIMEOUT)
         .build()
-        .map_err(|error| fail(&format!("cannot prepare to send: {error}"), Exit::Internal))?;
+        .map_err(|error| fail(&format!("cannot prepare to send: {error}"), Exit::Internal))
+}
+
+async fn deliver(push: Push) -> Result<Exit, Exit> {
+    let client = http_client()?;
     let url = printable(push.url.as_str()).into_owned();
     note(&format!("sending {} to {url}", push.what));
     let watch = Stopwatch::start();
