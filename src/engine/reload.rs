@@ -61,8 +61,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     if !force && rules_now * 2 < rules_before {
         return Err(ReloadError::LostRules { before: rules_before, now: rules_now });
     }
-    let settings =
-        receiver::Settings::from_config(&config).map_err(|errors| ReloadError::Unusable(super::lines(&errors)))?;
+    let settings = super::receiver_settings(&config, handle.options()).map_err(ReloadError::Unusable)?;
     let redactor: Redactor = super::redactor_for(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
     let old = handle.config();
@@ -71,6 +70,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
         ("data", old.data != config.data),
         ("admin.socket", old.admin.socket != config.admin.socket),
         ("admin.listen", old.admin.listen != config.admin.listen),
+        ("admin.token", old.admin.token != config.admin.token),
         ("log", old.log != config.log),
         ("ordering", old.strict_ordering != config.strict_ordering),
     ];
