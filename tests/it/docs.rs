@@ -136,10 +136,10 @@ fn every_metric_is_listed_and_no_other() {
     let written: BTreeSet<String> = first_names(section(&text, "## Metrics")).into_iter().collect();
     let metrics = Metrics::new();
     // A metric with labels is exposed once it has a value.
-    metrics.events.get_or_create(&EventLabels { source: "a".into(), r#type: "i_new", outcome: "accepted" });
-    metrics.decisions.get_or_create(&DecisionLabels { rule: "a".into(), outcome: "run" });
-    metrics.runs.get_or_create(&RunLabels { rule: "a".into(), state: "succeeded" });
-    metrics.writeback.get_or_create(&WritebackLabels { call: "a", outcome: "a" });
+    metrics.events.get_or_create(&EventLabels { source: "a".into(), r#type: "i_new", outcome: "accepted" }).inc();
+    metrics.decisions.get_or_create(&DecisionLabels { rule: "a".into(), outcome: "run" }).inc();
+    metrics.runs.get_or_create(&RunLabels { rule: "a".into(), state: "succeeded" }).inc();
+    metrics.writeback.get_or_create(&WritebackLabels { call: "a", outcome: "a" }).inc();
     let exposed = metrics.text();
     let known: BTreeSet<String> = exposed
         .lines()
