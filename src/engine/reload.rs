@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Handle;
 use super::decider::InForce;
 use super::handle::Refusal;
-use crate::receiver;
 use crate::report::redact::Redactor;
 use crate::rule::diagnostic::{Format, render};
 use crate::rule::load::Loaded;
