@@ -177,6 +177,7 @@ impl Engine {
             reader,
             clock: Arc::clone(&clock),
             report: Arc::clone(&report),
+            unconcerned: None,
         };
         let receiver_settings = Arc::new(ArcSwap::from_pointee(receiver_settings));
         let (stop_receiver, stopping) = watch::channel(false);
