@@ -63,6 +63,22 @@ pub struct Config {
     pub log: Log,
 }
 
+impl Config {
+    /// Every secret that the config names.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        let mut secrets = Vec::new();
+        for source in &self.sources {
+            if let Auth::Header { secret, previous, .. } = &source.auth {
+                secrets.push(secret);
+                secrets.extend(previous);
+            }
+        }
+        secrets.extend(self.flashduty.as_ref().map(|flashduty| &flashduty.app_key));
+        secrets.extend(&self.admin.token);
+        secrets
+    }
+}
+
 /// A certificate chain and its key, both PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {

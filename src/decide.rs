@@ -5,6 +5,7 @@
 //! What a decision reserves is folded into the history before the next rule is asked, so two rules of one event
 //! cannot take the same place.
 
+pub mod explain;
 pub mod turn;
 
 use std::sync::Arc;

@@ -1,1 +1,332 @@
-//! engine
+//! The wiring: queues, tasks, recovery, reload, shutdown. Holds no logic that could be pure.
+//!
+//! # Theory of operation
+//!
+//! [`Engine::start`] opens and folds the journal, ends what a crash left running, and starts four tasks: the
+//! receiver, which offers pushes to the journal; the decider, the only one that folds and decides; the runner,
+//! which does what was decided; and a janitor, which lets old records go. All of them talk through the journal, in
+//! one direction. [`Engine::stop`] takes them down in the same direction, so that what was accepted is decided or
+//! still there at the next start.
+
+pub mod command;
+pub mod decider;
+mod handle;
+mod planner;
+mod recovery;
+mod reload;
+
+pub use handle::{Handle, Refusal};
+pub use reload::{ReloadError, Reloaded};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::decide::Settings;
+use crate::event::Event;
+use crate::guard::GuardSettings;
+use crate::journal::history::History;
+use crate::journal::read::Reader;
+use crate::journal::record::Record;
+use crate::journal::store::StoreError;
+use crate::journal::{Journal, RecordSink, Recovered, Refused};
+use crate::report::Report;
+use crate::report::logging::SharedRedactor;
+use crate::report::redact::Redactor;
+use crate::rule::{Mode, RuleSet};
+use crate::runner::{Runner, Wiring};
+use crate::{action, event, receiver};
+use command::Command;
+use decider::{Decider, EngineError, InForce};
+
+/// How many commands may wait for the deciding task.
+const COMMANDS_MAX: usize = 256;
+
+/// How long runs may go on after the daemon was told to stop.
+pub const GRACE: Duration = Duration::from_secs(20);
+
+/// How often the janitor looks for records to let go.
+const RETAIN_EVERY: Duration = Duration::from_secs(600);
+
+/// How the engine is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Nothing is executed, whatever the rules and the config say.
+    pub dry_run: bool,
+    /// Listens here instead of where the config says.
+    pub listen: Option<SocketAddr>,
+    /// The path of our own binary, for steps that need it to set up their process.
+    pub own_binary: PathBuf,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The webhook's settings cannot be used.
+    #[error("{0}")]
+    Receiver(String),
+    /// A secret cannot be used.
+    #[error("{0}")]
+    Secret(String),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {addr}: {source}; is another program using it?")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A thread or file of the engine's own cannot be made.
+    #[error("cannot {doing}: {source}")]
+    Io {
+        /// What was attempted.
+        doing: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Processes or requests cannot be made ready for.
+    #[error(transparent)]
+    Runner(#[from] crate::action::SetupError),
+    /// The journal closed at once.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// A running engine.
+pub struct Engine {
+    handle: Handle,
+    webhook: SocketAddr,
+    stop_receiver: watch::Sender<bool>,
+    receiver: JoinHandle<()>,
+    decider: JoinHandle<Result<History, EngineError>>,
+    janitor: JoinHandle<()>,
+    writer: std::thread::JoinHandle<()>,
+}
+
+impl Engine {
+    /// Starts everything. `rules` is the first rule set.
+    pub async fn start(config: Config, rules: RuleSet, options: Options) -> Result<Self, StartError> {
+        let report = Arc::new(Report::new());
+        let redactor: SharedRedactor = Arc::new(ArcSwap::from_pointee(redactor(&config)?));
+        let receiver_settings = receiver_settings(&config)?;
+
+        let recovered = Recovered::open(&config.data, config.strict_ordering)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
+        let on_commit = {
+            let report = Arc::clone(&report);
+            move |commit| report.committed(commit)
+        };
+        let (mut history, opened) = recovered
+            .start(Arc::clone(&clock), on_commit)
+            .map_err(|source| StartError::Io { doing: "start the journal's thread", source })?;
+        let journal = opened.journal;
+        let in_force = InForce { settings: Arc::new(settings(&config, &options)), rules: Arc::new(rules) };
+        let started = Record::Started {
+            version: env!("CARGO_PKG_VERSION").into(),
+            rules_hash: in_force.rules.hash.clone(),
+            dry_run: options.dry_run,
+        };
+        journal.append_folded(clock.now(), vec![started]).await?;
+        recovery::end_interrupted(&mut history, &journal, &*clock, &report).await?;
+
+        let runner = Runner::new(Wiring {
+            sink: journal.clone(),
+            planner: Arc::new(planner::Rendering::new()),
+            clock: Arc::clone(&clock),
+            observer: Arc::clone(&report) as Arc<dyn crate::runner::Observer>,
+            settings: action_settings(&config, &options, redactor.load_full()),
+        })?;
+
+        // Listening comes last: whoever can connect is served.
+        let addr = options.listen.unwrap_or(config.listen);
+        let listener = TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })?;
+        let webhook = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
+
+        let (commands, commands_taken) = mpsc::channel(COMMANDS_MAX);
+        let reader = Reader::open(journal.path())?;
+        report.in_force(&in_force.rules);
+        let decider = Decider {
+            journal: journal.clone(),
+            committed: opened.committed,
+            commands: commands_taken,
+            history,
+            in_force: in_force.clone(),
+            runner: runner.clone(),
+            reader,
+            clock: Arc::clone(&clock),
+            report: Arc::clone(&report),
+        };
+        let receiver_settings = Arc::new(ArcSwap::from_pointee(receiver_settings));
+        let (stop_receiver, stopping) = watch::channel(false);
+        let receiver = tokio::spawn(serve(
+            listener,
+            Arc::clone(&receiver_settings),
+            journal.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&report),
+            stopping,
+        ));
+        let handle = Handle::new(handle::Shared {
+            commands,
+            journal: journal.clone(),
+            runner,
+            report,
+            redactor,
+            receiver_settings,
+            in_force: ArcSwap::from_pointee(in_force),
+            config: ArcSwap::from_pointee(config),
+            options,
+            clock: Arc::clone(&clock),
+            reloading: tokio::sync::Mutex::new(()),
+        });
+        Ok(Self {
+            webhook,
+            stop_receiver,
+            receiver,
+            decider: tokio::spawn(decider.run()),
+            janitor: tokio::spawn(janitor(handle.clone())),
+            writer: opened.writer,
+            handle,
+        })
+    }
+
+    /// What the admin interface works with.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The address that the webhook listens on.
+    pub fn webhook(&self) -> SocketAddr {
+        self.webhook
+    }
+
+    /// Resolves when the engine cannot go on, with the reason.
+    pub async fn failed(&mut self) -> String {
+        match (&mut self.decider).await {
+            Ok(Ok(_)) => "the deciding task ended".into(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => format!("the deciding task died: {error}"),
+        }
+    }
+
+    /// Stops in the order of the flow: nothing new comes in, nothing new is decided, runs get `grace` to end.
+    pub async fn stop(self, grace: Duration) {
+        self.stop_receiver.send_replace(true);
+        wait_for(self.receiver, "receiver").await;
+        if !self.decider.is_finished() {
+            self.handle.tell(Command::Stop).await;
+            wait_for(self.decider, "decider").await;
+        }
+        let left = self.handle.runner().drain(grace).await;
+        if left > 0 {
+            tracing::error!(left, "runs did not end in time; the next start records them as interrupted");
+        }
+        self.janitor.abort();
+        let journal = self.handle.journal();
+        if let Err(error) = journal.append(vec![Record::Stopped]).await {
+            tracing::warn!(%error, "the stop could not be recorded");
+        }
+        journal.close();
+        let ended = tokio::task::spawn_blocking(move || self.writer.join().is_ok()).await;
+        if !matches!(ended, Ok(true)) {
+            tracing::error!("the journal's thread died");
+        }
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    settings: Arc<ArcSwap<receiver::Settings>>,
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    report: Arc<Report>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let stop = async move {
+        // The sender goes only when the engine does.
+        stopping.wait_for(|stop| *stop).await.ok();
+    };
+    let stopped = receiver::serve(listener, settings, journal, clock, report, stop).await;
+    if stopped.cut > 0 {
+        tracing::warn!(connections = stopped.cut, "connections were cut, because they did not end in time");
+    }
+}
+
+async fn wait_for<T>(task: JoinHandle<T>, name: &str) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, task = name, "a task died");
+    }
+}
+
+/// Lets old records go, a few at a time.
+async fn janitor(handle: Handle) {
+    let mut every = tokio::time::interval(RETAIN_EVERY);
+    loop {
+        every.tick().await;
+        let retention = handle.config().retention.clone();
+        while handle.journal().retain(&retention, handle.now()).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// What the core needs of the config and the command line.
+pub fn settings(config: &Config, options: &Options) -> Settings {
+    let ceiling = if options.dry_run { Mode::DryRun } else { Mode::Auto };
+    Settings {
+        ceiling: config.mode.min(ceiling),
+        guards: GuardSettings {
+            budgets: config.budgets.clone(),
+            schedules: config.schedules.clone(),
+            runs_max: u32::try_from(config.limits.runs).unwrap_or(u32::MAX),
+        },
+    }
+}
+
+fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) -> action::Settings {
+    action::Settings {
+        output_bytes: config.limits.output_bytes,
+        http_allow: config.http_allow.clone(),
+        redactor,
+        own_program: options.own_binary.clone(),
+    }
+}
+
+fn receiver_settings(config: &Config) -> Result<receiver::Settings, StartError> {
+    receiver::Settings::from_config(config).map_err(|errors| StartError::Receiver(lines(&errors)))
+}
+
+/// A redactor for every secret that the config names.
+fn redactor(config: &Config) -> Result<Redactor, StartError> {
+    let secrets: Result<Vec<_>, _> = config.secrets().into_iter().map(|secret| secret.resolve()).collect();
+    let secrets = secrets.map_err(|error| StartError::Secret(error.to_string()))?;
+    Redactor::new(secrets.iter().map(|secret| secret.expose())).map_err(|error| StartError::Secret(error.to_string()))
+}
+
+fn lines<T: ToString>(errors: &[T]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The event at `seq` of the journal; `None` where its body is not kept any more.
+pub fn load_event(reader: &Reader, seq: u64) -> Result<Option<Event>, StoreError> {
+    Ok(reader.push_at(seq)?.and_then(|stored| event_of(&stored)))
+}
+
+/// A stored push as an event; `None` where its body is not kept any more.
+pub fn event_of(stored: &crate::journal::store::Stored) -> Option<Event> {
+    let Record::Received { source, .. } = &stored.record else { return None };
+    let body = stored.payload.clone()?;
+    // It was read once before it was accepted, by the same rules.
+    event::read(body.into(), source.as_str().into(), stored.at).ok()
+}

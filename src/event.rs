@@ -141,7 +141,7 @@ pub struct Event {
     pub incident_id: Option<Arc<str>>,
     /// The alert it is about, for alert events.
     pub alert_id: Option<Arc<str>>,
-    /// The whole payload. Always an object.
+    /// The whole payload. Always an object; an integer beyond 64 bits stands in it as the text of its digits.
     pub payload: Value,
     /// The body as received, byte for byte.
     pub body: Bytes,

@@ -2,17 +2,20 @@
 //!
 //! Rendering is pure: dry-run, `explain`, `test` and `backtest` show the same plan that `serve` acts on.
 
-pub mod environment;
+mod environment;
+mod json;
 mod render;
+#[cfg(test)]
+mod tests;
 
-pub use render::{PlanError, RenderContext, plan, render_step, steps, target};
+pub use environment::{PATH, environment};
+pub use render::{ARGUMENT_BYTES_MAX, PlanError, TARGET_CHARS_MAX, plan, render_step, steps, target};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::rule::step::Step;
@@ -36,10 +39,9 @@ pub struct PlannedStep {
     pub call: Option<Call>,
 }
 
-/// A rendered action, complete: no template is left in it. Serialises in the shape of the rule language, which
-/// is what dry-run shows, the journal records and tests compare.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// A rendered action, complete: no template is left in it. [`Plan::to_json`] shows it in the shape of the rule
+/// language.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Call {
     /// A program with its arguments.
     Run(RunCall),
@@ -52,7 +54,7 @@ pub enum Call {
 }
 
 /// What `run` and `shell` have in common, rendered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProcessCall {
     /// Declared variables, besides the `STANCH_*` ones.
     pub env: BTreeMap<String, String>,
@@ -69,8 +71,7 @@ pub struct ProcessCall {
 }
 
 /// Standard input, rendered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum StdinCall {
     /// The event's JSON.
     Event,
@@ -81,7 +82,7 @@ pub enum StdinCall {
 }
 
 /// `run`, rendered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunCall {
     /// The program and its arguments, as the rule shows them.
     pub argv: Vec<String>,
@@ -92,7 +93,7 @@ pub struct RunCall {
 }
 
 /// `shell`, rendered (the script itself holds no templates).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ShellCall {
     /// The script.
     pub script: String,
@@ -101,7 +102,7 @@ pub struct ShellCall {
 }
 
 /// `http`, rendered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpCall {
     /// The method.
     pub method: String,
@@ -116,8 +117,7 @@ pub struct HttpCall {
 }
 
 /// The body of a request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum HttpCallBody {
     /// JSON.
     Json(Value),

@@ -6,11 +6,12 @@ pub mod diagnostic;
 pub mod guards;
 pub mod load;
 pub mod matching;
-mod read;
+pub(crate) mod read;
 pub mod sandbox;
 pub mod step;
 pub mod template;
 pub mod test_case;
+pub mod trust;
 pub mod view;
 pub mod yaml;
 
@@ -41,6 +42,11 @@ impl RuleId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id as shared text, for labels and records that keep it.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -214,6 +220,8 @@ pub struct RuleSet {
     pub hash: String,
     /// The rules, ordered by id.
     pub rules: Vec<Arc<Rule>>,
+    /// Whether any rule wants late events evaluated against the newest state.
+    pub any_late_newest: bool,
     /// The index that finds the rules an event concerns.
     pub index: crate::matcher::Index,
     /// The script engine that conditions of this set were compiled by.
@@ -225,7 +233,8 @@ impl RuleSet {
     pub fn new(mut rules: Vec<Arc<Rule>>, sandbox: Arc<sandbox::Sandbox>, hash: String, generation: u64) -> Self {
         rules.sort_by(|a, b| a.id.cmp(&b.id));
         let index = crate::matcher::Index::build(&rules);
-        Self { generation, hash, rules, index, sandbox }
+        let any_late_newest = rules.iter().any(|rule| rule.late == LatePolicy::Newest);
+        Self { generation, hash, rules, any_late_newest, index, sandbox }
     }
 
     /// The rule with this id.

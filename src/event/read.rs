@@ -77,8 +77,8 @@ impl BodyError {
 /// Reads the body of a push that `source` took in at `received_at`.
 pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Event, BodyError> {
     // Checked first, in one pass: serde_json would report bad UTF-8 only inside strings.
-    std::str::from_utf8(&body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
-    let payload = json::parse(&body, MAX_DEPTH).map_err(classify)?;
+    let text = std::str::from_utf8(&body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
+    let payload = json::parse(text, MAX_DEPTH).map_err(classify)?;
     let top = payload.as_object().ok_or_else(|| BodyError::NotAnObject(kind(&payload)))?;
 
     let event_type = optional_text(top.get("event_type"), "event_type")?.unwrap_or_default();
@@ -90,7 +90,8 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         (_, Some(alert)) if incident.is_none() || event_type.starts_with("a_") => {
             let alert_id = required_id(alert.get("alert_id"), "alert.alert_id")?;
             let nested = optional_object(alert.get("incident"), "alert.incident")?;
-            let incident_id = match nested.and_then(|nested| nested.get("incident_id")) {
+            // Beside the alert stands the same incident where it does not stand within it.
+            let incident_id = match nested.or(incident).and_then(|incident| incident.get("incident_id")) {
                 Some(Value::String(text)) if text.is_empty() => None,
                 None | Some(Value::Null) => None,
                 id => Some(required_id(id, "alert.incident.incident_id")?),
@@ -106,7 +107,7 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
 
     let body_hash = *blake3::hash(&body).as_bytes();
     let inner_id = incident.and_then(|incident| incident.get("event_id"));
-    let id = match (top.get("event_id"), inner_id) {
+    let id = match (present(top.get("event_id")), present(inner_id)) {
         (Some(id), _) => required_id(Some(id), "event_id")?,
         (None, Some(id)) => required_id(Some(id), "incident.event_id")?,
         (None, None) => format!("body-{}", blake3::Hash::from(body_hash).to_hex().get(..32).unwrap_or_default()).into(),
@@ -169,6 +170,11 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// The value, unless it is `null`, which a custom body sends for what it does not have.
+fn present(value: Option<&Value>) -> Option<&Value> {
+    value.filter(|value| !value.is_null())
+}
+
 fn optional_text<'v>(value: Option<&'v Value>, field: &'static str) -> Result<Option<&'v str>, BodyError> {
     match value {
         None | Some(Value::Null) => Ok(None),
@@ -218,3 +224,6 @@ fn check_id(text: &str, field: &'static str) -> Result<(), BodyError> {
     };
     Err(BodyError::BadId { field, problem })
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,11 +80,12 @@ impl Reader {
         self.0.verify()
     }
 
-    /// The newest state of an entity, from the journal itself: for those that memory let go.
-    pub fn newest_of(&self, entity: &Entity, strict: bool) -> Result<Option<Newest>, StoreError> {
+    /// The newest state of an entity before the push `seq`, from the journal itself: for those that memory let go.
+    pub fn newest_before(&self, entity: &Entity, seq: u64, strict: bool) -> Result<Option<Newest>, StoreError> {
         let stored = self.many(
-            "SELECT seq, at, data, NULL FROM record WHERE kind = 'received' AND entity = ?1 ORDER BY seq",
-            [entity.to_string()],
+            "SELECT seq, at, data, NULL FROM record
+             WHERE kind = 'received' AND entity = ?1 AND seq < ?2 ORDER BY seq",
+            (entity.to_string(), seq),
         )?;
         let mut order = super::history::Order::default();
         order.set_strict(strict);

@@ -390,8 +390,6 @@ pub enum Record {
         generation: u64,
         /// What it acts on.
         target: String,
-        /// The locks that it holds.
-        locks: Vec<String>,
         /// What it will do.
         plan: Value,
     },

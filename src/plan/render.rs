@@ -1,30 +1,264 @@
-//! Rendering.
-use super::*;
-use crate::clock::Timestamp;
-use crate::rule::{Rule, step::Step, view::EventView};
+//! Rendering a rule's target and steps for one event.
+
+use std::fmt;
 use std::sync::Arc;
-/// Why.
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct PlanError;
-/// What.
-#[derive(Debug)]
-pub struct RenderContext;
-/// x
-pub fn plan() {}
-/// y
-pub fn render_step() {}
-/// t
-pub fn target(_: &Rule, _: &EventView<'_>, _: Timestamp) -> Result<String, PlanError> {
-    Err(PlanError)
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall};
+use crate::clock::Timestamp;
+use crate::event::Entity;
+use crate::rule::Rule;
+use crate::rule::step::{Action, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
+use crate::rule::template::{Template, TemplateNames};
+use crate::rule::view::EventView;
+
+/// The longest target, in characters. It becomes part of keys, log lines and file names of far systems.
+pub const TARGET_CHARS_MAX: usize = 256;
+/// From this many bytes on the kernel refuses an argument or a variable (`MAX_ARG_STRLEN`, the closing NUL counted).
+pub const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
+/// The names that exist only once steps have run. What reads them is rendered at its turn.
+const LATER: &[&str] = &["steps", "run"];
+/// What stays as it is in a query parameter: the unreserved characters of RFC 3986.
+const PARAMETER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Why a rule could not be rendered for an event. Nothing runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct PlanError {
+    /// Which step, from 0; `None` for the target, and where a single step was rendered.
+    pub step: Option<usize>,
+    /// The step's name, where it has one.
+    pub name: Option<String>,
+    /// Which part: `target`, `run[2]`, `env.TOKEN`, `http.url`.
+    pub field: String,
+    /// Why.
+    pub message: String,
 }
-/// t
-pub fn steps(_: &[Arc<Step>], _: &EventView<'_>, _: &str, _: Timestamp) -> Result<Plan, PlanError> {
-    Err(PlanError)
-}
-impl Plan {
-    /// j
-    pub fn to_json(&self) -> Value {
-        Value::Null
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(step) = self.step {
+            write!(f, "steps[{step}]")?;
+            if let Some(name) = &self.name {
+                write!(f, " ({name})")?;
+            }
+            f.write_str(", ")?;
+        }
+        write!(f, "{}: {}", self.field, self.message)
     }
+}
+
+impl PlanError {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { step: None, name: None, field: field.into(), message: message.into() }
+    }
+}
+
+/// What `steps` would do for the event and target. A step that reads what earlier steps led to is left for its turn.
+///
+/// # Errors
+/// The first template that cannot be rendered, and everything that [`render_step`] refuses.
+pub fn steps(steps: &[Arc<Step>], view: &EventView<'_>, target: &str, now: Timestamp) -> Result<Plan, PlanError> {
+    let names = TemplateNames { view, target: Some(target), now, names: &[] };
+    let mut planned = Vec::with_capacity(steps.len());
+    for (at, spec) in steps.iter().enumerate() {
+        let call = if is_for_later(spec) {
+            None
+        } else {
+            let rendered = render_step(spec, &names);
+            Some(rendered.map_err(|error| PlanError { step: Some(at), name: spec.name.clone(), ..error })?)
+        };
+        planned.push(PlannedStep { spec: Arc::clone(spec), call });
+    }
+    Ok(Plan { target: target.to_owned(), steps: planned })
+}
+
+/// What `rule` would do for the event: its target, and its own steps.
+///
+/// # Errors
+/// Everything that [`target`] and [`steps`] refuse.
+pub fn plan(rule: &Rule, view: &EventView<'_>, now: Timestamp) -> Result<Plan, PlanError> {
+    steps(&rule.steps, view, &target(rule, view, now)?, now)
+}
+
+/// What `rule` would act on: its rendered `target`, else the incident of the event, else its alert.
+///
+/// # Errors
+/// A target that is empty, `*` or `all`, holds control characters or is longer than [`TARGET_CHARS_MAX`]: an empty
+/// selector must never come to mean everything.
+pub fn target(rule: &Rule, view: &EventView<'_>, now: Timestamp) -> Result<String, PlanError> {
+    let event = view.event();
+    let target = match (&rule.target, &event.incident_id) {
+        (Some(template), _) => {
+            let names = TemplateNames { view, target: None, now, names: &[] };
+            template.render(&names).map_err(|error| PlanError::new("target", error.message))?
+        }
+        (None, Some(incident)) => Entity::Incident(incident.clone()).to_string(),
+        (None, None) => event.entity.to_string(),
+    };
+    let refuse = |why: String| Err(PlanError::new("target", why));
+    match target.trim() {
+        "" => refuse("the target is empty".into()),
+        "*" => refuse("the target is `*`, which would mean everything".into()),
+        word if word.eq_ignore_ascii_case("all") => refuse("the target is `all`, which would mean everything".into()),
+        _ if target.chars().any(char::is_control) => refuse("the target holds control characters".into()),
+        _ if target.chars().count() > TARGET_CHARS_MAX => {
+            refuse(format!("the target is longer than {TARGET_CHARS_MAX} characters"))
+        }
+        _ => Ok(target),
+    }
+}
+
+/// Whether a template of the step reads what only running steps can tell.
+fn is_for_later(step: &Step) -> bool {
+    let mut later = false;
+    visit(&step.action, &mut |template| later |= LATER.iter().any(|root| template.mentions(root)));
+    later
+}
+
+/// Shows `look` every template of an action.
+fn visit(action: &Action, look: &mut impl FnMut(&Template)) {
+    fn process(spec: &ProcessSpec, look: &mut impl FnMut(&Template)) {
+        spec.env.iter().for_each(|(_, value)| look(value));
+        if let Stdin::Text(text) = &spec.stdin {
+            look(text);
+        }
+    }
+    fn json(value: &JsonTemplate, look: &mut impl FnMut(&Template)) {
+        match value {
+            JsonTemplate::Literal(_) => {}
+            JsonTemplate::Text(text) => look(text),
+            JsonTemplate::List(items) => items.iter().for_each(|item| json(item, look)),
+            JsonTemplate::Object(entries) => entries.iter().for_each(|(_, value)| json(value, look)),
+        }
+    }
+    match action {
+        Action::Run(run) => {
+            run.argv.iter().for_each(&mut *look);
+            process(&run.process, look);
+        }
+        Action::Shell(shell) => process(&shell.process, look),
+        Action::Http(http) => {
+            look(&http.url);
+            http.headers.iter().chain(&http.query).for_each(|(_, value)| look(value));
+            match &http.body {
+                HttpBody::Empty => {}
+                HttpBody::Json(body) => json(body, look),
+                HttpBody::Text(text) => look(text),
+            }
+        }
+        Action::Wait(_) => {}
+    }
+}
+
+/// One step, rendered with `names`.
+///
+/// # Errors
+/// A template that cannot be rendered; a NUL, or [`ARGUMENT_BYTES_MAX`] bytes, in an argument or a variable; a control
+/// character in a header.
+pub fn render_step(step: &Step, names: &TemplateNames<'_>) -> Result<Call, PlanError> {
+    Ok(match &step.action {
+        Action::Run(run) => {
+            let argv = run.argv.iter().enumerate().map(|(at, argument)| {
+                let field = || format!("run[{at}]");
+                passable(render(argument, names, field)?, 0, field)
+            });
+            Call::Run(RunCall {
+                argv: argv.collect::<Result<_, _>>()?,
+                program: run.program.clone(),
+                process: process(&run.process, names)?,
+            })
+        }
+        Action::Shell(shell) => Call::Shell(ShellCall {
+            // It becomes an argument of `/bin/sh`.
+            script: passable(shell.script.clone(), 0, || "shell".into())?,
+            process: process(&shell.process, names)?,
+        }),
+        Action::Http(http) => Call::Http(request(http, names)?),
+        Action::Wait(time) => Call::Wait(*time),
+    })
+}
+
+fn render(template: &Template, names: &TemplateNames<'_>, field: impl FnOnce() -> String) -> Result<String, PlanError> {
+    template.render(names).map_err(|error| PlanError::new(field(), error.message))
+}
+
+/// `text`, if the kernel takes it as an argument or as the value of a variable whose name and `=` have `before` bytes.
+fn passable(text: String, before: usize, field: impl FnOnce() -> String) -> Result<String, PlanError> {
+    if text.contains('\0') {
+        return Err(PlanError::new(field(), "it holds a NUL, which no program can be given"));
+    }
+    if before + text.len() >= ARGUMENT_BYTES_MAX {
+        let message = format!("it has {ARGUMENT_BYTES_MAX} bytes or more, which is more than the system takes");
+        return Err(PlanError::new(field(), message));
+    }
+    Ok(text)
+}
+
+fn process(spec: &ProcessSpec, names: &TemplateNames<'_>) -> Result<ProcessCall, PlanError> {
+    let env = spec.env.iter().map(|(name, value)| {
+        let field = || format!("env.{name}");
+        Ok((name.clone(), passable(render(value, names, field)?, name.len() + 1, field)?))
+    });
+    Ok(ProcessCall {
+        env: env.collect::<Result<_, _>>()?,
+        stdin: match &spec.stdin {
+            Stdin::Event => StdinCall::Event,
+            Stdin::None => StdinCall::None,
+            Stdin::Text(text) => StdinCall::Text(render(text, names, || "stdin".into())?),
+        },
+        cwd: spec.cwd.clone(),
+        user: spec.user.clone(),
+        exit_codes: spec.exit_codes.clone(),
+        allow_sudo: spec.allow_sudo,
+    })
+}
+
+fn request(spec: &HttpSpec, names: &TemplateNames<'_>) -> Result<HttpCall, PlanError> {
+    let mut url = render(&spec.url, names, || "http.url".into())?;
+    let fragment = url.find('#').map(|at| url.split_off(at));
+    for (name, value) in &spec.query {
+        let value = render(value, names, || format!("http.query.{name}"))?;
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.extend(utf8_percent_encode(name, PARAMETER));
+        url.push('=');
+        url.extend(utf8_percent_encode(&value, PARAMETER));
+    }
+    url.extend(fragment);
+    let headers = spec.headers.iter().map(|(name, value)| {
+        let value = render(value, names, || format!("http.headers.{name}"))?;
+        // A line break would begin a header of the event's choosing.
+        if value.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(PlanError::new(format!("http.headers.{name}"), "it holds control characters"));
+        }
+        Ok((name.clone(), value))
+    });
+    Ok(HttpCall {
+        method: spec.method.clone(),
+        headers: headers.collect::<Result<_, _>>()?,
+        authority: spec.authority.clone(),
+        body: match &spec.body {
+            HttpBody::Empty => None,
+            HttpBody::Json(body) => Some(HttpCallBody::Json(json(body, names, "http.json")?)),
+            HttpBody::Text(text) => Some(HttpCallBody::Text(render(text, names, || "http.body".into())?)),
+        },
+        url,
+    })
+}
+
+fn json(template: &JsonTemplate, names: &TemplateNames<'_>, field: &str) -> Result<Value, PlanError> {
+    Ok(match template {
+        JsonTemplate::Literal(value) => value.clone(),
+        JsonTemplate::Text(text) => Value::String(render(text, names, || field.to_owned())?),
+        JsonTemplate::List(items) => {
+            let items = items.iter().enumerate().map(|(at, item)| json(item, names, &format!("{field}[{at}]")));
+            Value::Array(items.collect::<Result<_, _>>()?)
+        }
+        JsonTemplate::Object(entries) => {
+            let entries =
+                entries.iter().map(|(name, value)| Ok((name.clone(), json(value, names, &format!("{field}.{name}"))?)));
+            Value::Object(entries.collect::<Result<_, PlanError>>()?)
+        }
+    })
 }

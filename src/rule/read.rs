@@ -1,1 +1,118 @@
-//! read
+//! From the tree of a rule file to rules and tests: every key of the language, every problem at once.
+//!
+//! A reader that finds a problem reports it and goes on with a default. Nothing that was read with an error is
+//! ever used: [`super::load`] builds no rule set while one is there.
+
+mod argv;
+mod body;
+pub(crate) mod by;
+mod case;
+mod dedupe;
+pub(crate) mod guards;
+pub(crate) mod http;
+mod matching;
+mod process;
+mod program;
+mod script;
+mod step;
+mod unavailable;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::sandbox::Sandbox;
+use super::test_case::TestCase;
+use super::yaml::doc::Doc;
+use super::yaml::fields::Fields;
+use super::yaml::values::LIST_MAX;
+use super::yaml::{Node, parse};
+use super::{Mode, Rule};
+use crate::config::Config;
+
+/// How many rules one file may hold.
+pub(crate) const RULES_PER_FILE_MAX: usize = 10_000;
+/// How many tests one file may hold.
+pub(crate) const TESTS_PER_FILE_MAX: usize = 5_000;
+/// How many steps one list may hold.
+pub(crate) const STEPS_MAX: usize = 64;
+
+/// What readers need besides the file.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    config: &'a Config,
+    sandbox: &'a Sandbox,
+    /// Compiled once each: rules are often copies of each other.
+    regexes: RefCell<HashMap<String, Result<regex::Regex, String>>>,
+    /// Looked up once each.
+    programs: RefCell<HashMap<PathBuf, Result<PathBuf, program::Problem>>>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(config: &'a Config, sandbox: &'a Sandbox) -> Self {
+        Self { config, sandbox, regexes: RefCell::default(), programs: RefCell::default() }
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Its rules, each with the span of its id.
+    pub(super) rules: Vec<(Rule, Range<usize>)>,
+    /// Its tests.
+    pub(super) tests: Vec<TestCase>,
+}
+
+/// Reads one file; what is wrong with it is in `doc` afterwards.
+pub(super) fn file(doc: &Doc, cx: &Context<'_>) -> Contents {
+    let mut contents = Contents::default();
+    let Some(root) = parse(doc) else { return contents };
+    let Some(fields) = Fields::open(doc, &root, "the file") else { return contents };
+    let reader = Reader { doc, cx };
+    let only_tests = doc.file().file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".test"));
+    let rules = if only_tests || fields.has("tests") {
+        fields.get("rules")
+    } else {
+        fields.require("rules", "list the rules under `rules:`, and tests under `tests:`")
+    };
+    if let Some(list) = rules.and_then(|node| doc.list(node, "`rules`", RULES_PER_FILE_MAX)) {
+        contents.rules = list.iter().filter_map(|node| body::rule(&reader, node)).collect();
+    }
+    if let Some(list) = fields.get("tests").and_then(|node| doc.list_or_empty(node, "`tests`", TESTS_PER_FILE_MAX)) {
+        contents.tests = list.iter().filter_map(|node| case::test(&reader, node)).collect();
+    }
+    fields.close();
+    contents
+}
+
+/// A file being read, with what readers need.
+#[derive(Debug, Clone, Copy)]
+struct Reader<'a> {
+    doc: &'a Doc,
+    cx: &'a Context<'a>,
+}
+
+impl Reader<'_> {
+    /// Optional free text.
+    fn free_text(&self, fields: &Fields<'_>, name: &'static str) -> Option<String> {
+        let node = fields.get(name)?;
+        self.doc.text(node, &format!("`{name}`")).map(str::to_owned)
+    }
+
+    /// Optional bool; false where it is not written.
+    fn flag(&self, fields: &Fields<'_>, name: &'static str) -> bool {
+        fields.get(name).and_then(|node| self.doc.boolean(node, &format!("`{name}`"))).unwrap_or(false)
+    }
+}
+
+/// Reads a mode, for rules and the config alike.
+pub(crate) fn mode(doc: &Doc, node: &Node) -> Option<Mode> {
+    doc.choice(node, "`mode`", Mode::NAMES)
+}
+
+/// The most elements that any list of names may have.
+const NAMES_MAX: usize = LIST_MAX;
+
+#[cfg(test)]
+mod tests;

@@ -1,57 +1,200 @@
 //! The Rhai sandbox: scripts that read an event and can change nothing and reach nothing.
+//!
+//! # What keeps a script in
+//!
+//! The engine starts empty and gets chosen packages only: nothing that sleeps, prints, reads a clock or a file, or
+//! compiles text. Native functions that could multiply memory are ours and bounded. A script may call only what
+//! [`FUNCTIONS`] lists, what it defines itself, and the modules; anything else is refused when it is compiled.
+//! Operations, call depth, sizes and time are limited (see the constants in this module). Event names are
+//! constants. A comparison across types is an error, since a quiet `false` would decide about a host.
+//!
+//! Every error means "the condition does not hold"; a panic inside the engine is such an error too. This module
+//! never acts and reads no wall clock: `now` is handed in.
 
+mod check;
+mod compare;
+mod condition;
+mod convert;
+mod engine;
+mod error;
+mod functions;
+mod limits;
+mod lookup;
+mod patterns;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use condition::{Condition, Extra};
+pub(super) use convert::to_dynamic;
+pub use error::ScriptError;
+pub use functions::{FUNCTIONS, Function};
+pub use limits::{
+    ARRAY_ITEMS_MAX, CALL_LEVELS_MAX, DEADLINE, EXPRESSION_DEPTH_MAX, FUNCTIONS_MAX, MAP_ENTRIES_MAX, MODULES_MAX,
+    OPERATIONS_MAX, SOURCE_BYTES_MAX, TEXT_BYTES_MAX, VARIABLES_MAX,
+};
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use rhai::{AST, Engine, Module, Scope, Shared};
+use serde_json::Value;
+
 use super::view::EventView;
-use crate::clock::Timestamp;
+
+/// The names that a script may find besides its own: those of the event, `target`, `now`, and those that only
+/// some places have (`steps`, `run`, `response`). Which of them are there is known when the script runs.
+pub const NAMES: &[&str] = &[
+    "event", "incident", "alert", "alerts", "labels", "fields", "person", "channel", "target", "now", "steps", "run",
+    "response",
+];
+
+/// What the modules offer: module → function → the numbers of arguments with which it can be called.
+type Exports = BTreeMap<String, BTreeMap<String, Vec<usize>>>;
 
 /// The script engine with its limits, functions and the modules of `scripts/*.rhai`.
-pub struct Sandbox {}
+pub struct Sandbox {
+    engine: Engine,
+    /// Every one of [`NAMES`], so that the compiler can tell an unknown variable.
+    known: Scope<'static>,
+    exports: Exports,
+}
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sandbox").finish_non_exhaustive()
+        f.debug_struct("Sandbox").field("modules", &self.exports).finish_non_exhaustive()
     }
-}
-
-/// What is wrong with a script, with its place inside the script's own text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ScriptError {
-    /// What went wrong.
-    pub message: String,
-    /// One-based line in the script's text, where known.
-    pub line: Option<usize>,
-    /// One-based column, in characters.
-    pub column: Option<usize>,
-}
-
-/// A compiled condition: an expression or block whose last value must be a bool.
-#[derive(Debug, Clone)]
-pub struct Condition {}
-
-/// What a condition sees besides the event.
-#[derive(Debug, Clone, Copy)]
-pub struct Extra<'a> {
-    /// The rendered target; `None` before it is known.
-    pub target: Option<&'a str>,
-    /// The time of the run or of the test.
-    pub now: Timestamp,
-    /// Further names: `steps` for `if:`, `response` for `expect.when`.
-    pub names: &'a [(&'a str, serde_json::Value)],
 }
 
 impl Sandbox {
-    /// A sandbox with the modules given as (name, file, text); every problem at once.
-    pub fn new(_modules: &[(String, &Path, String)]) -> Result<Self, Vec<(usize, ScriptError)>> {
-        Ok(Self {})
+    /// A sandbox with the modules given as (name, file, text).
+    ///
+    /// A module's public functions are called as `NAME::function(…)` from conditions and from every other module,
+    /// whatever the order. Its top level runs once, here, without an event.
+    ///
+    /// # Errors
+    /// Every problem at once, each with the place of its module in `modules`.
+    pub fn new(modules: &[(String, &Path, String)]) -> Result<Self, Vec<(usize, ScriptError)>> {
+        let mut problems = Vec::new();
+        let mut sandbox = Self { engine: engine::build(), known: Scope::new(), exports: Exports::new() };
+        for name in NAMES {
+            sandbox.known.push_constant(*name, ());
+        }
+        if modules.len() > MODULES_MAX {
+            let message = format!("there are {} script modules, the limit is {MODULES_MAX}", modules.len());
+            return Err(vec![(MODULES_MAX, ScriptError::new(&message))]);
+        }
+
+        // The strict check of variables knows a module only after it is registered, and modules may name each
+        // other: so they are all read loosely first, and checked strictly when all are known.
+        let mut read = Vec::new();
+        for (at, (name, _, text)) in modules.iter().enumerate() {
+            match sandbox.check_module_name(name).and_then(|()| sandbox.parse(&Scope::new(), text, false)) {
+                Ok(ast) => {
+                    sandbox.exports.insert(name.clone(), check::exports(&ast));
+                    read.push((at, name, ast));
+                }
+                Err(error) => problems.push((at, error)),
+            }
+        }
+        for (at, name, ast) in read {
+            match sandbox.load_module(&ast) {
+                Ok(module) => {
+                    sandbox.engine.register_static_module(name, module);
+                }
+                Err(error) => problems.push((at, error)),
+            }
+        }
+        if problems.is_empty() {
+            for (at, (_, _, text)) in modules.iter().enumerate() {
+                if let Err(error) = sandbox.parse(&Scope::new(), text, true) {
+                    problems.push((at, error));
+                }
+            }
+        }
+        if problems.is_empty() { Ok(sandbox) } else { Err(problems) }
+    }
+
+    fn check_module_name(&self, name: &str) -> Result<(), ScriptError> {
+        let fault = if !is_module_name(name) {
+            "must be a name of lower-case letters, digits and `_`, not starting with a digit, at most 64 characters"
+        } else if !rhai::is_valid_identifier(name) || name == "global" || NAMES.contains(&name) {
+            "means something else in scripts already"
+        } else if self.exports.contains_key(name) {
+            "occurs twice"
+        } else {
+            return Ok(());
+        };
+        Err(ScriptError::new(&format!("the module name `{name}` {fault}")))
+    }
+
+    fn load_module(&self, ast: &AST) -> Result<Shared<Module>, ScriptError> {
+        check::calls(ast, &self.exports)?;
+        limits::bounded(0, || Module::eval_ast_as_new(Scope::new(), ast, &self.engine))?
+            .map(Into::into)
+            .map_err(|error| ScriptError::from_rhai(&error, false))
+    }
+
+    /// Parses `source`, refusing unknown variables and modules if `strict`.
+    fn parse(&self, names: &Scope<'_>, source: &str, strict: bool) -> Result<AST, ScriptError> {
+        if source.len() > SOURCE_BYTES_MAX {
+            let message = format!("the script has {} bytes, the limit is {SOURCE_BYTES_MAX}", source.len());
+            return Err(ScriptError::new(&message));
+        }
+        let parsed = limits::bounded(0, || {
+            if strict {
+                self.engine.compile_with_scope(names, source)
+            } else {
+                engine::parser(self.engine.max_functions()).compile(source)
+            }
+        })?;
+        let modules = self.exports.keys().map(String::as_str);
+        parsed.map_err(|error| ScriptError::from_parser(&error, modules))
+    }
+
+    /// Compiles a condition and refuses what cannot work: unknown variables, functions and modules, and every
+    /// attempt to assign to what belongs to the event.
+    ///
+    /// # Errors
+    /// The first problem, at its line and column within `source`.
+    pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
+        let ast = self.parse(&self.known, source, true)?;
+        check::calls(&ast, &self.exports)?;
+        check::names_are_constant(&ast)?;
+        Ok(Condition::new(ast, source))
+    }
+
+    /// Calls `module::function(event)` and gives back what it returns, as JSON.
+    ///
+    /// # Errors
+    /// The function does not exist, failed, hit a limit, or returned something that JSON has no form for.
+    pub fn call(
+        &self,
+        module: &str,
+        function: &str,
+        view: &EventView<'_>,
+        extra: Extra<'_>,
+    ) -> Result<Value, ScriptError> {
+        // Checked, because both become script text.
+        if !is_module_name(module) || !rhai::is_valid_identifier(function) {
+            return Err(ScriptError::new(&format!("`{module}::{function}` is not the name of a module's function")));
+        }
+        let call = self.compile(&format!("{module}::{function}(event)"))?;
+        convert::to_json(&call.evaluate(self, view, extra)?)
+    }
+
+    /// Whether the module has a function that takes this many arguments.
+    pub fn has_function(&self, module: &str, function: &str, arguments: usize) -> bool {
+        self.exports
+            .get(module)
+            .and_then(|functions| functions.get(function))
+            .is_some_and(|arities| arities.contains(&arguments))
     }
 }
 
-impl Condition {
-    /// Evaluates the condition. Every error means "not matched".
-    pub fn holds(&self, _sandbox: &Sandbox, _view: &EventView<'_>, _extra: Extra<'_>) -> Result<bool, ScriptError> {
-        Ok(false)
-    }
+fn is_module_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

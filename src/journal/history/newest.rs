@@ -67,6 +67,11 @@ impl Order {
         self.strict = strict;
     }
 
+    /// Whether every event counts for the ordering.
+    pub fn is_strict(&self) -> bool {
+        self.strict
+    }
+
     /// What is known of `entity`.
     pub fn get(&self, entity: &Entity) -> Option<&Newest> {
         self.entities.get(entity)

@@ -91,6 +91,18 @@ pub struct Run {
     place: u64,
 }
 
+impl Run {
+    /// Whether nothing of it was started.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, RunState::Waiting(_))
+    }
+
+    /// Whether it waits for a person.
+    pub fn awaits_approval(&self) -> bool {
+        self.state == RunState::Waiting(Waits::Approval)
+    }
+}
+
 /// All runs that wait or act.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Runs {
@@ -118,6 +130,12 @@ impl Runs {
     /// Runs that wait, in the order in which they were decided upon.
     pub fn waiting(&self) -> impl Iterator<Item = (&RunId, &Run)> {
         self.waiting.values().filter_map(|id| self.runs.get_key_value(id))
+    }
+
+    /// The first run that waits at `place` or later in the order, and its place.
+    pub fn waiting_from(&self, place: u64) -> Option<(u64, &RunId, &Run)> {
+        let (place, id) = self.waiting.range(place..).next()?;
+        Some((*place, id, self.runs.get(id)?))
     }
 
     /// How many runs wait.

@@ -1,0 +1,171 @@
+//! The listeners: a unix socket that only its owner can open, and TCP with a token.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+
+use super::routes::{Guard, routes};
+use crate::config::Admin;
+use crate::config::secret::Secret;
+use crate::engine::Handle;
+
+/// How many connections each admin listener has at a time: people and scrapers, not senders.
+const CONNECTIONS_MAX: usize = 64;
+/// How long a head may take, and a connection may idle.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to let the machine recover when a connection cannot be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why the admin interface did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The socket cannot be made.
+    #[error("cannot listen on the admin socket {path}: {source}", path = path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on the admin address {addr}: {source}; is another program using it?")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The token cannot be used.
+    #[error(transparent)]
+    Token(#[from] crate::config::secret::SecretError),
+    /// TCP without a token.
+    #[error("the admin address {0} needs `admin.token`: without it, anybody who can connect could run remediation")]
+    NoToken(SocketAddr),
+}
+
+/// Serves the admin interface until `stopping` says so.
+pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool>) -> Result<Served, AdminError> {
+    let socket = bind_socket(&admin.socket)?;
+    let mut tasks = vec![tokio::spawn(accept_unix(socket, handle.clone(), stopping.clone()))];
+    let mut tcp = None;
+    if let Some(addr) = admin.listen {
+        let token: Secret = admin.token.as_ref().ok_or(AdminError::NoToken(addr))?.resolve()?;
+        let listener = TcpListener::bind(addr).await.map_err(|source| AdminError::Listen { addr, source })?;
+        tcp = listener.local_addr().ok();
+        tasks.push(tokio::spawn(accept_tcp(listener, handle, Guard::Token(Arc::new(token)), stopping)));
+    }
+    Ok(Served { socket: admin.socket.clone(), tcp, tasks })
+}
+
+/// A running admin interface.
+#[derive(Debug)]
+pub struct Served {
+    /// The socket.
+    pub socket: PathBuf,
+    /// The TCP address, where there is one.
+    pub tcp: Option<SocketAddr>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Served {
+    /// Waits until the listeners have ended, and takes the socket away.
+    pub async fn ended(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "an admin listener died");
+            }
+        }
+        if let Err(error) = std::fs::remove_file(&self.socket) {
+            tracing::debug!(%error, "the admin socket could not be removed");
+        }
+    }
+}
+
+fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
+    let fail = |source| AdminError::Socket { path: path.to_owned(), source };
+    // The journal's lock is held by now, so a socket that is still there belongs to nobody.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    // Made in a folder that only the owner can enter, and closed to others before anybody is told of it.
+    let listener = UnixListener::bind(path).map_err(fail)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
+    Ok(listener)
+}
+
+async fn accept_unix(listener: UnixListener, handle: Handle, mut stopping: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => serve_one(stream, handle.clone(), Guard::Owner, &places),
+            Err(error) => pause_after(&error).await,
+        }
+    }
+}
+
+async fn accept_tcp(listener: TcpListener, handle: Handle, guard: Guard, mut stopping: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => serve_one(stream, handle.clone(), guard.clone(), &places),
+            Err(error) => pause_after(&error).await,
+        }
+    }
+}
+
+async fn pause_after(error: &std::io::Error) {
+    tracing::warn!(%error, "an admin connection could not be accepted");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+fn serve_one<S>(stream: S, handle: Handle, guard: Guard, places: &Arc<Semaphore>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        tracing::warn!("an admin connection was closed: {CONNECTIONS_MAX} are open already");
+        return;
+    };
+    let service = TowerToHyperService::new(warp::service(routes(handle, guard)));
+    tokio::spawn(async move {
+        let connection = serve_connection(stream, service);
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "an admin connection ended early");
+        }
+        drop(place);
+    });
+}
+
+async fn serve_connection<S, V>(stream: S, service: V) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    V: Service<hyper::Request<Incoming>, Response = warp::reply::Response, Error = Infallible> + Send + 'static,
+    V::Future: Send,
+{
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}

@@ -1,0 +1,308 @@
+//! What the API shows: built from the journal's records, the same for the command line and for machines.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::decide::explain::reason;
+use crate::event::TimeMark;
+use crate::journal::history::{History, Run, RunState, Waits};
+use crate::journal::record::{Decided, Phase, Record, RunId, StepResult};
+use crate::journal::store::Stored;
+
+/// A push, in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its number in the journal.
+    pub seq: u64,
+    /// Its id.
+    pub event: String,
+    /// Its type.
+    pub event_type: String,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Its own time.
+    pub time: Timestamp,
+    /// What that is worth.
+    pub time_mark: TimeMark,
+    /// By which source.
+    pub source: String,
+    /// What it is about.
+    pub entity: String,
+    /// Its title, where the body is still kept.
+    pub title: Option<String>,
+    /// What it led to, where it was decided.
+    pub decision: Option<DecisionView>,
+}
+
+/// What an event led to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// By which rule set.
+    pub generation: u64,
+    /// The newest time seen of its entity, if it is late.
+    pub late_since: Option<Timestamp>,
+    /// Each rule that it concerns. Empty means: none.
+    pub rules: Vec<RuleDecisionView>,
+}
+
+/// What became of one rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleDecisionView {
+    /// The rule.
+    pub rule: String,
+    /// The word of the outcome.
+    pub outcome: String,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// The run, where there is one.
+    pub run: Option<String>,
+    /// What it acts on.
+    pub target: Option<String>,
+    /// The plan, where one was made.
+    pub plan: Option<serde_json::Value>,
+}
+
+impl From<&Decided> for RuleDecisionView {
+    fn from(decided: &Decided) -> Self {
+        let (reason, until) = reason(&decided.outcome);
+        let reservation = decided.reservation.as_ref();
+        // A dry run reserves, but there is no run to look up.
+        let is_run = decided.outcome != crate::journal::record::Outcome::DryRun;
+        Self {
+            rule: decided.rule.to_string(),
+            outcome: decided.outcome.name().to_owned(),
+            reason,
+            until,
+            run: reservation.filter(|_| is_run).map(|reservation| reservation.run.to_string()),
+            target: reservation.map(|reservation| reservation.target.clone()),
+            plan: decided.plan.clone(),
+        }
+    }
+}
+
+impl DecisionView {
+    /// The view of a `decided` record; `None` for any other.
+    pub fn of(stored: &Stored) -> Option<Self> {
+        match &stored.record {
+            Record::Decided { generation, late_since, decisions, .. } => Some(Self {
+                at: stored.at,
+                generation: *generation,
+                late_since: *late_since,
+                rules: decisions.iter().map(RuleDecisionView::from).collect(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl EventView {
+    /// The view of a `received` record; `None` for any other.
+    pub fn of(stored: &Stored, decision: Option<&Stored>) -> Option<Self> {
+        match &stored.record {
+            Record::Received { event, source, event_type, time, time_mark, entity, .. } => Some(Self {
+                seq: stored.seq,
+                event: event.to_string(),
+                event_type: event_type.to_string(),
+                received_at: stored.at,
+                time: *time,
+                time_mark: *time_mark,
+                source: source.clone(),
+                entity: entity.to_string(),
+                title: crate::engine::event_of(stored).and_then(|event| event.title().map(str::to_owned)),
+                decision: decision.and_then(DecisionView::of),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunView {
+    /// Its id.
+    pub run: String,
+    /// Its rule.
+    pub rule: String,
+    /// What it acts on.
+    pub target: String,
+    /// The event that led to it, where it is known without looking further.
+    pub event: Option<String>,
+    /// `queued`, `held`, `awaiting-approval`, `running`, or how it ended.
+    pub state: String,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// Why, where it did not succeed.
+    pub error: Option<String>,
+    /// From intent to end, in milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+impl RunView {
+    /// A run that waits or acts.
+    pub fn of_live(id: &RunId, run: &Run) -> Self {
+        let (state, since) = match run.state {
+            RunState::Waiting(Waits::Queue) => ("queued", run.decided_at),
+            RunState::Waiting(Waits::Hold { .. }) => ("held", run.decided_at),
+            RunState::Waiting(Waits::Approval) => ("awaiting-approval", run.decided_at),
+            RunState::Active { since } => ("running", since),
+        };
+        Self {
+            run: id.to_string(),
+            rule: run.rule.to_string(),
+            target: run.target.clone(),
+            event: Some(run.event.to_string()),
+            state: state.to_owned(),
+            since,
+            error: None,
+            duration_ms: None,
+        }
+    }
+
+    /// A run that ended; `None` for any other record.
+    pub fn of_ended(stored: &Stored) -> Option<Self> {
+        match &stored.record {
+            Record::RunEnded { run, rule, target, end, error, duration_ms, .. } => Some(Self {
+                run: run.to_string(),
+                rule: rule.to_string(),
+                target: target.clone(),
+                event: None,
+                state: end.name().to_owned(),
+                since: stored.at,
+                error: error.clone(),
+                duration_ms: Some(*duration_ms),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Every run that waits or acts, the oldest first.
+    pub fn live(history: &History) -> Vec<Self> {
+        let mut runs: Vec<Self> = history.runs.iter().map(|(id, run)| Self::of_live(id, run)).collect();
+        runs.sort_by(|a, b| (a.since, &a.run).cmp(&(b.since, &b.run)));
+        runs
+    }
+}
+
+/// A try of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepView {
+    /// Which part of the rule.
+    pub phase: Phase,
+    /// Which step of it, from 0.
+    pub step: usize,
+    /// Its name, or what it does.
+    pub name: String,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// What it led to; `None` while it runs.
+    pub result: Option<StepResult>,
+}
+
+/// A run with everything it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStory {
+    /// The run.
+    pub run: RunView,
+    /// What it was to do.
+    pub plan: Option<serde_json::Value>,
+    /// The rule set by which it was decided last.
+    pub generation: Option<u64>,
+    /// Its steps in order.
+    pub steps: Vec<StepView>,
+}
+
+impl RunStory {
+    /// The story that the records of one run tell; `live` is what the engine knows of it.
+    pub fn of(records: &[Stored], live: Option<RunView>) -> Option<Self> {
+        let mut story = Self { run: live.clone().or_else(|| last_state(records))?, plan: None, generation: None, steps: Vec::new() };
+        for stored in records {
+            match &stored.record {
+                Record::RunIntended { event, plan, generation, .. } => {
+                    story.run.event = Some(event.to_string());
+                    story.plan = Some(plan.clone());
+                    story.generation = Some(*generation);
+                }
+                Record::StepStarted { phase, step, name, attempt, .. } => story.steps.push(StepView {
+                    phase: *phase,
+                    step: *step,
+                    name: name.clone(),
+                    attempt: *attempt,
+                    started_at: stored.at,
+                    result: None,
+                }),
+                Record::StepEnded { phase, step, name, attempt, result, .. } => {
+                    let started = story.steps.iter_mut().rev().find(|view| {
+                        (view.phase, view.step, view.attempt) == (*phase, *step, *attempt) && view.result.is_none()
+                    });
+                    match started {
+                        Some(view) => view.result = Some(result.clone()),
+                        // A skipped step ends without having started.
+                        None => story.steps.push(StepView {
+                            phase: *phase,
+                            step: *step,
+                            name: name.clone(),
+                            attempt: *attempt,
+                            started_at: stored.at,
+                            result: Some(result.clone()),
+                        }),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(story)
+    }
+}
+
+/// The state that the records of a run leave it in.
+fn last_state(records: &[Stored]) -> Option<RunView> {
+    records.iter().rev().find_map(RunView::of_ended).or_else(|| {
+        records.iter().find_map(|stored| match &stored.record {
+            Record::RunIntended { run, rule, target, event, .. } => Some(RunView {
+                run: run.to_string(),
+                rule: rule.to_string(),
+                target: target.clone(),
+                event: Some(event.to_string()),
+                state: "running".into(),
+                since: stored.at,
+                error: None,
+                duration_ms: None,
+            }),
+            _ => None,
+        })
+    })
+}
+
+/// The state of the engine as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The version that runs.
+    pub version: String,
+    /// The number of the rule set in force.
+    pub generation: u64,
+    /// How many rules it has.
+    pub rules: usize,
+    /// The ceiling for every rule.
+    pub mode: String,
+    /// Why the engine is paused, if it is.
+    pub paused: Option<PauseView>,
+    /// Runs that act.
+    pub runs_active: usize,
+    /// Runs that wait.
+    pub runs_waiting: usize,
+}
+
+/// A pause that is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseView {
+    /// Why.
+    pub reason: Option<String>,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+}

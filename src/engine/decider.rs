@@ -1,0 +1,470 @@
+//! The one task that decides.
+//!
+//! It takes up what the journal committed, in its order, asks the pure core, folds each decision before it takes
+//! the next event, and writes the decisions and their intents as one transaction. Runs start only after that is
+//! durable. A commit that fails ends the task, and with it the engine.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::command::{Command, Handled};
+use super::load_event;
+use crate::clock::{Clock, Timestamp};
+use crate::decide::turn::{self, Readiness, Start, Turn, Turning};
+use crate::decide::{self, Decision, Question, Scope, Settings};
+use crate::event::Event;
+use crate::guard::ENGINE_LOCK;
+use crate::journal::history::{History, Run};
+use crate::journal::read::Reader;
+use crate::journal::record::{Decided, Observed, Outcome, Record, RunEnd, RunId};
+use crate::journal::store::StoreError;
+use crate::journal::{BATCH_MAX, Committed, Journal, Refused};
+use crate::report::Report;
+use crate::rule::RuleSet;
+use crate::runner::{Intent, Runner};
+
+/// How often holds and expiries are looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often the history drops what nobody can ask for any more.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+/// How often the evaluation of an event may panic before it is set aside.
+const TRIES_MAX: u32 = 2;
+
+/// Why the engine can go on no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The journal did not take a decision.
+    #[error("the engine stops, because what it decides cannot be recorded: {0}")]
+    Refused(#[from] Refused),
+    /// The journal could not be read.
+    #[error("the engine stops, because the journal cannot be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// The rules and settings in force.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// The rules.
+    pub rules: Arc<RuleSet>,
+    /// The config's part.
+    pub settings: Arc<Settings>,
+}
+
+/// The task and what it owns.
+pub struct Decider {
+    pub(super) journal: Journal,
+    pub(super) committed: mpsc::UnboundedReceiver<Committed>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) history: History,
+    pub(super) in_force: InForce,
+    pub(super) runner: Runner<Journal>,
+    pub(super) reader: Reader,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) report: Arc<Report>,
+}
+
+/// What a round of deciding leads to: first all of it is recorded, then it is done.
+#[derive(Default)]
+struct Round {
+    records: Vec<Record>,
+    intents: Vec<Intent>,
+    /// Numbers of the first and last event in a row that concern no rule.
+    unconcerned: Option<(u64, u64)>,
+    /// Answers to give once the round is durable.
+    handled: Vec<Handled>,
+}
+
+impl Decider {
+    /// Decides until it is told to stop; what was not decided by then is taken up at the next start.
+    pub async fn run(mut self) -> Result<History, EngineError> {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut prune = tokio::time::interval(PRUNE_EVERY);
+        let left = self.history.drain_undecided();
+        self.take_up(left).await?;
+        loop {
+            batch.clear();
+            let mut round = Round::default();
+            let now;
+            let mut look_at_all = false;
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => {
+                    now = self.clock.now();
+                    match command {
+                        None | Some(Command::Stop) => return Ok(self.history),
+                        Some(command) => {
+                            look_at_all = true;
+                            self.handle(command, now, &mut round);
+                        }
+                    }
+                }
+                taken = self.committed.recv_many(&mut batch, BATCH_MAX) => {
+                    now = self.clock.now();
+                    if taken == 0 {
+                        let reason = self.journal.closed().await;
+                        return Err(Refused::Closed { reason }.into());
+                    }
+                    for one in &batch {
+                        self.take(one, now, &mut round)?;
+                    }
+                }
+                _ = tick.tick(), if self.history.runs.waiting_len() > 0 => {
+                    now = self.clock.now();
+                    look_at_all = true;
+                }
+                _ = prune.tick() => {
+                    now = self.clock.now();
+                    self.history.prune(now);
+                }
+            }
+            self.turns(now, look_at_all, &mut round)?;
+            self.finish(round, now).await?;
+            self.report.observe(&self.history, self.journal.undecided());
+        }
+    }
+
+    /// Decides on what a crash or a stop left undecided.
+    async fn take_up(&mut self, left: Vec<Observed>) -> Result<(), EngineError> {
+        for chunk in left.chunks(BATCH_MAX) {
+            let now = self.clock.now();
+            let mut round = Round::default();
+            for observed in chunk {
+                match load_event(&self.reader, observed.seq)? {
+                    Some(event) => self.decide_on(&Arc::new(event), observed.seq, now, &mut round)?,
+                    None => self.history_only(observed, &mut round),
+                }
+            }
+            self.turns(now, true, &mut round)?;
+            self.finish(round, now).await?;
+        }
+        Ok(())
+    }
+
+    /// An event whose body is gone cannot be decided on; it still orders others.
+    fn history_only(&mut self, observed: &Observed, round: &mut Round) {
+        self.history.observe(observed);
+        round.records.push(Record::SetAside {
+            event: observed.event.clone(),
+            seq: observed.seq,
+            error: "its body is not kept any more".into(),
+        });
+    }
+
+    fn take(&mut self, committed: &Committed, now: Timestamp, round: &mut Round) -> Result<(), EngineError> {
+        match committed {
+            Committed::Push { seq, event, .. } => self.decide_on(event, *seq, now, round),
+            Committed::Record { seq, at, record } => {
+                self.history.apply(*seq, *at, record);
+                Ok(())
+            }
+        }
+    }
+
+    fn decide_on(
+        &mut self,
+        event: &Arc<Event>,
+        seq: u64,
+        now: Timestamp,
+        round: &mut Round,
+    ) -> Result<(), EngineError> {
+        if self.history.newest.must_recall(&event.entity)
+            && let Some(newest) = self.reader.newest_before(&event.entity, seq, self.history.newest.is_strict())?
+        {
+            self.history.newest.recall(event.entity.clone(), newest);
+        }
+        for run in turn::called_off(event, &self.history) {
+            let reason = format!("called off by {} ({})", event.event_type, event.id);
+            self.end(&run, RunEnd::Cancelled, reason, true, now, round);
+        }
+        let newest = self.newest_if_late(event)?;
+        let InForce { rules, settings } = self.in_force.clone();
+        let question = Question {
+            event,
+            seq,
+            newest: newest.as_ref(),
+            rules: &rules,
+            settings: &settings,
+            scope: Scope::Concerned,
+        };
+        let mut tries = 0;
+        let decisions = loop {
+            // A rule that makes the core panic is a defect of ours; it must not take the other events with it.
+            let history = &mut self.history;
+            match catch_unwind(AssertUnwindSafe(|| decide::decide(&question, history, now))) {
+                Ok(decisions) => break decisions,
+                Err(_) if tries + 1 < TRIES_MAX => tries += 1,
+                Err(panic) => {
+                    let error = format!("its evaluation panicked {TRIES_MAX} times: {}", panic_text(&*panic));
+                    tracing::error!(event = %event.id, error, "an event was set aside");
+                    round.flush_unconcerned(rules.generation);
+                    round.records.push(Record::SetAside { event: event.id.clone(), seq, error });
+                    return Ok(());
+                }
+            }
+        };
+        self.report.decided(event, &decisions);
+        let mut recorded = Vec::new();
+        let mut started = Vec::new();
+        for decision in decisions.each {
+            if is_recorded(&decision.decided) {
+                recorded.push(decision.decided.clone());
+            }
+            if decision.decided.outcome == (Outcome::Run { queued: None }) {
+                started.push(decision);
+            }
+        }
+        if recorded.is_empty() && decisions.late_since.is_none() {
+            round.unconcerned(seq);
+            return Ok(());
+        }
+        round.flush_unconcerned(rules.generation);
+        round.records.push(Record::Decided {
+            from_seq: seq,
+            to_seq: seq,
+            event: Some(event.id.clone()),
+            generation: rules.generation,
+            late_since: decisions.late_since,
+            decisions: recorded,
+        });
+        for decision in started {
+            self.intend_at_once(decision, event, now, round);
+        }
+        Ok(())
+    }
+
+    /// The newest event of a late event's entity, if some rule wants it and it is not closed.
+    fn newest_if_late(&self, event: &Event) -> Result<Option<Event>, EngineError> {
+        let rules = &self.in_force.rules;
+        match self.history.newest.get(&event.entity) {
+            Some(newest) if event.time < newest.time && !newest.closed && rules.any_late_newest => {
+                Ok(load_event(&self.reader, newest.seq)?)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn intend_at_once(&mut self, decision: Decision, event: &Arc<Event>, now: Timestamp, round: &mut Round) {
+        let Decision { rule, decided, plan, state } = decision;
+        if let (Some(reservation), Some(plan)) = (decided.reservation, plan) {
+            let event = state.unwrap_or_else(|| Arc::clone(event));
+            self.intend(&reservation.run, Start { rule, plan, event }, now, round);
+        }
+    }
+
+    fn intend(&mut self, run: &RunId, start: Start, now: Timestamp, round: &mut Round) {
+        let Start { rule, plan, event } = start;
+        let record = Record::RunIntended {
+            run: run.clone(),
+            rule: rule.id.clone(),
+            event: event.id.clone(),
+            generation: self.in_force.rules.generation,
+            target: plan.target.clone(),
+            plan: plan.to_json(),
+        };
+        self.history.apply(self.history.last_seq(), now, &record);
+        round.records.push(record);
+        round.intents.push(Intent {
+            run: run.clone(),
+            rule,
+            sandbox: Arc::clone(&self.in_force.rules.sandbox),
+            event,
+            plan,
+            generation: self.in_force.rules.generation,
+        });
+    }
+
+    fn end(
+        &mut self,
+        run: &RunId,
+        end: RunEnd,
+        reason: String,
+        keeps_slot: bool,
+        now: Timestamp,
+        round: &mut Round,
+    ) {
+        let Some(known) = self.history.runs.get(run) else { return };
+        let record = Record::RunEnded {
+            run: run.clone(),
+            rule: known.rule.clone(),
+            target: known.target.clone(),
+            end,
+            acted: false,
+            keeps_slot,
+            error: Some(reason),
+            duration_ms: u64::try_from(now.since(known.decided_at).as_millis()).unwrap_or(u64::MAX),
+        };
+        self.history.apply(self.history.last_seq(), now, &record);
+        self.report.ended_waiting(&record);
+        round.records.push(record);
+    }
+
+    /// Looks at the runs that wait, in their order. Unless `look_at_all`, stops as soon as the engine has no room.
+    fn turns(&mut self, now: Timestamp, look_at_all: bool, round: &mut Round) -> Result<(), EngineError> {
+        let mut blocked = HashSet::new();
+        let mut place = 0;
+        while let Some((next, id, run)) = self.history.runs.waiting_from(place) {
+            let is_full = self.history.runs.holders(ENGINE_LOCK) >= self.in_force.settings.guards.runs_max;
+            if is_full && !look_at_all {
+                break;
+            }
+            place = next + 1;
+            let InForce { rules, settings } = &self.in_force;
+            match turn::readiness(run, rules, settings, &self.history, &blocked, now) {
+                Readiness::NotYet => {}
+                Readiness::Blocked => {
+                    blocked.insert(run.gate.clone());
+                }
+                Readiness::Expired => {
+                    let (id, reason) = (id.clone(), format!("it waited until {}, its limit", run.expires));
+                    self.end(&id, RunEnd::Expired, reason, false, now, round);
+                }
+                Readiness::Ready => {
+                    let (id, run) = (id.clone(), run.clone());
+                    match self.decide_again(&id, &run, &blocked, now)? {
+                        Turn::Wait => {
+                            blocked.insert(run.gate);
+                        }
+                        Turn::Start(start) => self.intend(&id, *start, now, round),
+                        Turn::End { end, reason } => self.end(&id, end, reason, false, now, round),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decide_again(
+        &self,
+        id: &RunId,
+        run: &Run,
+        blocked: &HashSet<String>,
+        now: Timestamp,
+    ) -> Result<Turn, EngineError> {
+        let Some(trigger) = load_event(&self.reader, run.seq)? else {
+            let reason = "the body of its event is not kept any more".into();
+            return Ok(Turn::End { end: RunEnd::Cancelled, reason });
+        };
+        let newest = match self.history.newest.get(&run.entity) {
+            Some(newest) if newest.seq != run.seq => load_event(&self.reader, newest.seq)?,
+            _ => None,
+        };
+        let turning = Turning {
+            id,
+            run,
+            trigger: &Arc::new(trigger),
+            newest: newest.as_ref(),
+            rules: &self.in_force.rules,
+            settings: &self.in_force.settings,
+            blocked,
+        };
+        Ok(turn::turn(&turning, &self.history, now))
+    }
+
+    fn handle(&mut self, command: Command, now: Timestamp, round: &mut Round) {
+        match command {
+            Command::Stop => {}
+            Command::Inspect(look) => look(&self.history, &self.in_force, now),
+            Command::PutInForce { in_force, reply } => {
+                let record = Record::Reloaded {
+                    generation: in_force.rules.generation,
+                    rules_hash: in_force.rules.hash.clone(),
+                    rules: in_force.rules.rules.len(),
+                };
+                self.in_force = in_force;
+                self.note(record, now, round);
+                round.handled.push(Handled { reply, answer: Ok(()) });
+            }
+            Command::Note { record, reply } => {
+                self.note(record, now, round);
+                round.handled.push(Handled { reply, answer: Ok(()) });
+            }
+            Command::EndWaiting { run, end, reason, reply } => {
+                let answer = match self.history.runs.get(&run) {
+                    Some(known) if known.is_waiting() => Ok(()),
+                    Some(_) => Err(format!("run {run} does not wait any more")),
+                    None => Err(format!("no run {run} waits or acts")),
+                };
+                if answer.is_ok() {
+                    self.end(&run, end, reason, true, now, round);
+                }
+                round.handled.push(Handled { reply, answer });
+            }
+            Command::Approve { run, by, reply } => {
+                let answer = match self.history.runs.get(&run) {
+                    Some(known) if known.awaits_approval() => Ok(()),
+                    Some(_) => Err(format!("run {run} does not wait for approval")),
+                    None => Err(format!("no run {run} waits or acts")),
+                };
+                if answer.is_ok() {
+                    self.note(Record::Approved { run, by }, now, round);
+                }
+                round.handled.push(Handled { reply, answer });
+            }
+        }
+    }
+
+    fn note(&mut self, record: Record, now: Timestamp, round: &mut Round) {
+        self.history.apply(self.history.last_seq(), now, &record);
+        round.records.push(record);
+    }
+
+    /// Makes a round durable, and then does what it says.
+    async fn finish(&mut self, mut round: Round, now: Timestamp) -> Result<(), EngineError> {
+        round.flush_unconcerned(self.in_force.rules.generation);
+        if !round.records.is_empty() {
+            self.journal.append_folded(now, round.records).await?;
+        }
+        for intent in round.intents {
+            let run = intent.run.clone();
+            if let Err(error) = self.runner.start(intent) {
+                // Its intent is durable, so the next start finds it without an end and records that.
+                tracing::warn!(%run, %error, "a run was not started");
+            }
+        }
+        for handled in round.handled {
+            handled.tell();
+        }
+        Ok(())
+    }
+}
+
+impl Round {
+    fn unconcerned(&mut self, seq: u64) {
+        self.unconcerned = Some((self.unconcerned.map_or(seq, |(from, _)| from), seq));
+    }
+
+    fn flush_unconcerned(&mut self, generation: u64) {
+        if let Some((from_seq, to_seq)) = self.unconcerned.take() {
+            let decisions = Vec::new();
+            self.records.push(Record::Decided {
+                from_seq,
+                to_seq,
+                event: None,
+                generation,
+                late_since: None,
+                decisions,
+            });
+        }
+    }
+}
+
+/// Whether a decision is worth a record of its own: the rule's `match` held. For all others `explain` recomputes why.
+fn is_recorded(decided: &Decided) -> bool {
+    !matches!(&decided.outcome, Outcome::NotMatched { clause, .. } if clause != "when")
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "no message",
+    }
+}

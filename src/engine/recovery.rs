@@ -1,0 +1,55 @@
+//! What a crash left behind: runs with an intent and no outcome.
+
+use std::sync::Arc;
+
+use crate::action::process;
+use crate::clock::Clock;
+use crate::journal::history::{History, RunState};
+use crate::journal::record::{Record, RunEnd, RunId};
+use crate::journal::{Journal, Refused};
+use crate::report::Report;
+
+/// Ends every run that was acting when the daemon died: first what is left of its processes, then its record. It
+/// may have done anything, so it is never simply run again.
+pub(super) async fn end_interrupted(
+    history: &mut History,
+    journal: &Journal,
+    clock: &dyn Clock,
+    report: &Arc<Report>,
+) -> Result<(), Refused> {
+    let interrupted: Vec<RunId> = history
+        .runs
+        .iter()
+        .filter(|(_, run)| matches!(run.state, RunState::Active { .. }))
+        .map(|(id, _)| id.clone())
+        .collect();
+    if interrupted.is_empty() {
+        return Ok(());
+    }
+    let mut records = Vec::new();
+    let now = clock.now();
+    for run in interrupted {
+        let Some(known) = history.runs.get(&run) else { continue };
+        let RunState::Active { since } = known.state else { continue };
+        let (found, left) = process::end_leftovers(&run, process::StartTime::MAX).await;
+        let left = match (found, left) {
+            (0, _) => String::new(),
+            (found, 0) => format!("; {found} of its processes were still there and were ended"),
+            (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),
+        };
+        let record = Record::RunEnded {
+            run: run.clone(),
+            rule: known.rule.clone(),
+            target: known.target.clone(),
+            end: RunEnd::Interrupted,
+            acted: true,
+            keeps_slot: true,
+            error: Some(format!("the daemon died between the run's intent and its outcome{left}")),
+            duration_ms: u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX),
+        };
+        history.apply(history.last_seq(), now, &record);
+        report.ended_waiting(&record);
+        records.push(record);
+    }
+    journal.append_folded(now, records).await
+}

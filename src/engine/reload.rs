@@ -1,0 +1,93 @@
+//! Reload: config, rules, scripts and secrets are read again and put into force together, or not at all.
+
+use std::sync::Arc;
+
+use super::Handle;
+use super::decider::InForce;
+use super::handle::Refusal;
+use crate::receiver;
+use crate::report::redact::Redactor;
+use crate::rule::diagnostic::{Format, render};
+use crate::rule::load::Loaded;
+
+/// What came into force.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reloaded {
+    /// The number of the rule set.
+    pub generation: u64,
+    /// How many rules it has.
+    pub rules: usize,
+    /// What takes a restart to change, and was changed in the config.
+    pub needs_restart: Vec<String>,
+}
+
+/// Why a reload was refused. What was in force stays so.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The config or the rules are invalid.
+    #[error("the new configuration has errors:\n{0}")]
+    Invalid(String),
+    /// A secret or a listener's settings cannot be used.
+    #[error("the new configuration cannot be used: {0}")]
+    Unusable(String),
+    /// Most rules are gone.
+    #[error("only {now} of {before} rules are left: if that is meant, use `stanch reload --force`")]
+    LostRules {
+        /// How many there were.
+        before: usize,
+        /// How many there would be.
+        now: usize,
+    },
+    /// The engine did not take it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, ReloadError> {
+    let before = handle.in_force();
+    let file = handle.config().file.clone();
+    let generation = before.rules.generation + 1;
+    let read = tokio::task::spawn_blocking(move || {
+        let config = crate::config::load::load(&file)
+            .map_err(|invalid| render(Format::Human { colour: false }, &invalid.diagnostics, &invalid.sources))?
+            .config;
+        let Loaded { set, diagnostics, sources, .. } = crate::rule::load::load(&config, generation);
+        let set = set.ok_or_else(|| render(Format::Human { colour: false }, &diagnostics, &sources))?;
+        Ok::<_, String>((config, set))
+    });
+    let (config, rules) =
+        read.await.map_err(|error| ReloadError::Unusable(error.to_string()))?.map_err(ReloadError::Invalid)?;
+    let (rules_before, rules_now) = (before.rules.rules.len(), rules.rules.len());
+    if !force && rules_now * 2 < rules_before {
+        return Err(ReloadError::LostRules { before: rules_before, now: rules_now });
+    }
+    let settings = receiver::Settings::from_config(&config)
+        .map_err(|errors| ReloadError::Unusable(super::lines(&errors)))?;
+    let redactor: Redactor = super::redactor(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
+
+    let old = handle.config();
+    let needs_restart = [
+        ("listen", old.listen != config.listen && handle.options().listen.is_none()),
+        ("data", old.data != config.data),
+        ("admin.socket", old.admin.socket != config.admin.socket),
+        ("admin.listen", old.admin.listen != config.admin.listen),
+        ("log", old.log != config.log),
+        ("ordering", old.strict_ordering != config.strict_ordering),
+    ];
+    let needs_restart: Vec<String> =
+        needs_restart.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned()).collect();
+
+    let in_force =
+        InForce { settings: Arc::new(super::settings(&config, handle.options())), rules: Arc::new(rules) };
+    let shared = &handle.shared;
+    // The new secrets are hidden before anything can use them.
+    shared.redactor.store(Arc::new(redactor));
+    shared.runner.reconfigure(super::action_settings(&config, handle.options(), shared.redactor.load_full()));
+    handle.put_in_force(in_force.clone()).await?;
+    shared.report.in_force(&in_force.rules);
+    shared.receiver_settings.store(Arc::new(settings));
+    shared.in_force.store(Arc::new(in_force));
+    shared.config.store(Arc::new(config));
+    tracing::info!(generation, rules = rules_now, "reloaded");
+    Ok(Reloaded { generation, rules: rules_now, needs_restart })
+}

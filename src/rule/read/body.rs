@@ -1,0 +1,142 @@
+//! One rule.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::super::template::TemplateKind;
+use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
+use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, unavailable};
+use crate::rule::diagnostic::codes;
+use crate::rule::step::Step;
+use crate::rule::yaml::Node;
+use crate::rule::yaml::fields::Fields;
+
+/// How long `verify` waits between two tries unless it says otherwise.
+const VERIFY_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Reads a rule, and where its id is written.
+pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usize>)> {
+    let doc = reader.doc;
+    let fields = Fields::open(doc, node, "the rule")?;
+    let id_node = fields.require("id", "every rule needs an `id`, unique in the rule set");
+    let id = id_node.and_then(|node| rule_id(reader, node));
+    let description = reader.free_text(&fields, "description");
+    let owner = reader.free_text(&fields, "owner");
+    let mode = fields.get("mode").and_then(|node| mode(doc, node)).unwrap_or(Mode::Auto);
+    let matching = fields
+        .require("match", "say which events it concerns: `match: { events: [i_new], channels: [\"*\"] }`")
+        .map(|node| matching::top(reader, node))
+        .unwrap_or_default();
+    let when = fields.get("when").and_then(|node| script::condition(reader, node, "`when`"));
+    let target_node = fields.get("target");
+    let target = target_node.and_then(|node| script::template(reader, node, "`target`", TemplateKind::Text));
+    let has_target = target_node.is_some();
+    let dedupe = dedupe::read(reader, fields.get("dedupe"), &matching, has_target);
+    let late = fields
+        .get("late")
+        .and_then(|node| doc.choice(node, "`late`", &[("ignore", LatePolicy::Ignore), ("newest", LatePolicy::Newest)]))
+        .unwrap_or_default();
+    let guards = fields.get("guards").map(|node| guards::read(reader, node, has_target)).unwrap_or_default();
+    let steps = if fields.has("steps_from") {
+        unavailable::steps_from(reader, &fields);
+        fields.get("steps").map(|node| steps(reader, node, "`steps`")).unwrap_or_default()
+    } else {
+        fields
+            .require("steps", "say what it does: `steps: [ { run: [./scripts/heal.sh] } ]`")
+            .map(|node| steps(reader, node, "`steps`"))
+            .unwrap_or_default()
+    };
+    let verify = fields.get("verify").and_then(|node| verify(reader, node));
+    let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
+    let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
+    fields.close();
+
+    let id_node = id_node?;
+    let rule = Rule {
+        id: id?,
+        description,
+        owner,
+        mode,
+        matching,
+        when,
+        target,
+        dedupe,
+        late,
+        guards,
+        steps,
+        verify,
+        on_success,
+        on_failure,
+        place: doc.place(node.head().start),
+    };
+    Some((rule, id_node.span.clone()))
+}
+
+fn rule_id(reader: &Reader<'_>, node: &Node) -> Option<RuleId> {
+    let text = reader.doc.text(node, "`id`")?;
+    let mut bytes = text.bytes();
+    let starts = bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit());
+    if starts && text.len() <= 64 && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Some(RuleId::new(text));
+    }
+    reader.doc.error_hint(
+        codes::RULE_ID,
+        node.span.clone(),
+        format!("`{text}` is not a rule id"),
+        "an id has 1 to 64 of the characters a-z, 0-9 and `-`, and does not begin with `-`",
+    );
+    None
+}
+
+/// A list of steps that must not be empty.
+pub(super) fn steps(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Step>> {
+    let list = reader.doc.list(node, what, STEPS_MAX).unwrap_or_default();
+    let mut names: Vec<&str> = Vec::new();
+    let mut steps: Vec<Arc<Step>> = Vec::with_capacity(list.len());
+    for node in list {
+        let name = step::name_node(node);
+        if let Some((name, at)) = name {
+            if names.contains(&name) {
+                reader.doc.error_hint(
+                    codes::DUPLICATE_NAME,
+                    at.span.clone(),
+                    format!("{what} has two steps named `{name}`"),
+                    "later steps know it by its name: give it another",
+                );
+            }
+            names.push(name);
+        }
+        steps.extend(step::read(reader, node).map(Arc::new));
+    }
+    steps
+}
+
+/// `on_success` and `on_failure`; these may be written and empty.
+fn steps_after(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Step>> {
+    match &node.kind {
+        crate::rule::yaml::Kind::List(items) if items.is_empty() => Vec::new(),
+        _ => steps(reader, node, what),
+    }
+}
+
+fn verify(reader: &Reader<'_>, node: &Node) -> Option<Verify> {
+    let doc = reader.doc;
+    let fields = Fields::open(doc, node, "`verify`")?;
+    let within = fields
+        .require("within", "say how long the check may take to hold: `within: 5m`")
+        .and_then(|node| doc.duration(node, "`within`"));
+    let every_node = fields.get("every");
+    let every = every_node.and_then(|node| doc.duration(node, "`every`"));
+    let steps = fields
+        .require("steps", "say what must pass: `steps: [ { run: [./scripts/is-healthy.sh] } ]`")
+        .map(|node| steps(reader, node, "`verify.steps`"))
+        .unwrap_or_default();
+    fields.close();
+    let within = within?;
+    if let (Some(node), Some(every)) = (every_node, every)
+        && every > within
+    {
+        doc.error(codes::INVALID_VALUE, node.span.clone(), "`every` must not be longer than `within`");
+    }
+    Some(Verify { within, every: every.unwrap_or(VERIFY_EVERY.min(within)), steps })
+}

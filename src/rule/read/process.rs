@@ -1,0 +1,151 @@
+//! `run` and `shell`: steps that start a process.
+
+use super::{NAMES_MAX, Reader, argv, program, script};
+use crate::rule::diagnostic::codes;
+use crate::rule::step::{ProcessSpec, RunSpec, ShellSpec, Stdin};
+use crate::rule::template::{Template, TemplateKind};
+use crate::rule::yaml::fields::Fields;
+use crate::rule::yaml::{Kind, Node};
+
+/// How many arguments a program may get; the kernel's limit is on their bytes.
+const ARGV_MAX: usize = 1024;
+
+/// Names that change what a program, its loader or its shell does before it does what the step wants.
+const ENV_REFUSED: &[&str] = &[
+    "PATH",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "CDPATH",
+    "GLOBIGNORE",
+    "PROMPT_COMMAND",
+    "PYTHONSTARTUP",
+    "PERL5OPT",
+    "PERL5DB",
+    "RUBYOPT",
+    "NODE_OPTIONS",
+    "JAVA_TOOL_OPTIONS",
+];
+/// The same, by how they begin.
+const ENV_REFUSED_PREFIXES: &[&str] = &["LD_", "BASH_FUNC", "STANCH_"];
+
+/// Reads `run`.
+pub(super) fn run(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Option<RunSpec> {
+    let doc = reader.doc;
+    let process = process(reader, fields);
+    let nodes = doc.list(node, "`run`", ARGV_MAX)?;
+    let read: Vec<Option<Template>> =
+        nodes.iter().map(|node| script::argument(reader, node, "an argument of `run`")).collect();
+    let argv: Vec<Template> = read.into_iter().collect::<Option<_>>()?;
+    let (first_node, first) = (nodes.first()?, argv.first()?);
+    if !first.is_literal() {
+        doc.error_hint(
+            codes::TEMPLATE_NOT_LITERAL,
+            first_node.span.clone(),
+            "the program to run must be literal",
+            "let a script of yours choose, with the value as an argument",
+        );
+        return None;
+    }
+    if first.source().trim().is_empty() {
+        doc.error(codes::EMPTY, first_node.span.clone(), "the program to run is empty");
+        return None;
+    }
+    let program = program::resolve(reader, first_node, first.source());
+    argv::check(reader, nodes, &argv);
+    Some(RunSpec { program, argv, process: process? })
+}
+
+/// Reads `shell`.
+pub(super) fn shell(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Option<ShellSpec> {
+    let process = process(reader, fields);
+    let text = reader.doc.text(node, "`shell`")?;
+    if let Some(at) = ["{{", "{%"].iter().filter_map(|mark| text.find(mark)).min() {
+        let span = reader.doc.inside(node, at);
+        reader.doc.error_hint(
+            codes::TEMPLATE_IN_SHELL,
+            span.start..reader.doc.floor(span.start + 2),
+            "templates are refused in shell text, where a value would be read as code",
+            "use \"$STANCH_TARGET\" and its like, or declare `env:` and use \"$NAME\"",
+        );
+        return None;
+    }
+    Some(ShellSpec { script: text.to_owned(), process: process? })
+}
+
+/// The keys that `run` and `shell` share.
+fn process(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<ProcessSpec> {
+    let doc = reader.doc;
+    let env = fields.get("env").map(|node| env(reader, node)).unwrap_or_default();
+    let stdin = fields.get("stdin").map_or(Some(Stdin::Event), |node| stdin(reader, node));
+    let base = &reader.cx.config.base;
+    let cwd = fields.get("cwd").and_then(|node| Some((node, doc.text(node, "`cwd`")?)));
+    if let Some((node, text)) = cwd
+        && text.contains("{{")
+    {
+        doc.error(codes::TEMPLATE_NOT_LITERAL, node.span.clone(), "`cwd` must be literal");
+    }
+    let user = fields.get("user").and_then(|node| {
+        let name = doc.text(node, "`user`")?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        if !is_name || name.starts_with('-') {
+            doc.error(codes::INVALID_VALUE, node.span.clone(), "`user` must be the literal name of an account");
+        }
+        Some(name.to_owned())
+    });
+    let exit_codes = match fields.get("exit_codes") {
+        None => vec![0],
+        Some(node) => doc
+            .list(node, "`exit_codes`", NAMES_MAX)?
+            .iter()
+            .filter_map(|node| doc.int(node, "an exit code", 0..=255))
+            .filter_map(|code| i32::try_from(code).ok())
+            .collect(),
+    };
+    let allow_sudo = reader.flag(fields, "allow_sudo");
+    let cwd = cwd.map_or_else(|| base.clone(), |(_, text)| base.join(text));
+    Some(ProcessSpec { env, stdin: stdin?, cwd, user, exit_codes, allow_sudo })
+}
+
+fn stdin(reader: &Reader<'_>, node: &Node) -> Option<Stdin> {
+    match &node.kind {
+        Kind::Text { text, .. } if text == "event" => Some(Stdin::Event),
+        Kind::Text { text, .. } if text == "none" => Some(Stdin::None),
+        _ => {
+            let text = reader.doc.text(node, "`stdin`")?;
+            script::parse(reader, node, text, "`stdin`", TemplateKind::Text).map(Stdin::Text)
+        }
+    }
+}
+
+fn env(reader: &Reader<'_>, node: &Node) -> Vec<(String, Template)> {
+    let mut read = Vec::new();
+    for (name, key, value) in reader.doc.entries(node, "`env`").unwrap_or_default() {
+        if let Some(problem) = env_name_problem(name) {
+            let message = format!("`{name}` {problem}");
+            reader.doc.error(codes::ENV_NAME, key.span.clone(), message);
+        }
+        if let Some(template) = script::argument(reader, value, &format!("`env.{name}`")) {
+            read.push((name.to_owned(), template));
+        }
+    }
+    read
+}
+
+fn env_name_problem(name: &str) -> Option<&'static str> {
+    let mut bytes = name.bytes();
+    let starts = bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+    if !starts || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Some("cannot be the name of an environment variable: it must be [A-Za-z_][A-Za-z0-9_]*");
+    }
+    if name.starts_with("STANCH_") {
+        return Some("is refused: names that begin with STANCH_ are set by the engine");
+    }
+    if ENV_REFUSED.contains(&name) || ENV_REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return Some("is refused: it changes what is run, not what it is told");
+    }
+    None
+}

@@ -1,0 +1,112 @@
+//! Which file a program's name stands for, and whether it may be run.
+
+use std::path::{Path, PathBuf};
+
+use super::Reader;
+use crate::rule::diagnostic::codes;
+use crate::rule::trust;
+use crate::rule::yaml::Node;
+
+/// Where bare names are looked for: the fixed `PATH` of every step.
+pub(super) const SEARCH: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// What is wrong with a program.
+#[derive(Debug, Clone)]
+pub(super) enum Problem {
+    /// A file of the rules does not exist.
+    Missing(PathBuf),
+    /// A program of the system is not installed here. The rules may be meant for another machine.
+    NotHere(PathBuf),
+    /// It cannot be executed.
+    NotExecutable(PathBuf),
+    /// Others could change it.
+    Unsafe(String, PathBuf),
+}
+
+/// The absolute path of a program, reporting what is wrong with it.
+pub(super) fn resolve(reader: &Reader<'_>, node: &Node, written: &str) -> PathBuf {
+    let base = &reader.cx.config.base;
+    let found = lookup(reader, written, base);
+    match found {
+        Ok(path) => path,
+        Err(problem) => report(reader, node, written, problem),
+    }
+}
+
+/// Checks a script that an interpreter is told to run; it need not be executable.
+pub(super) fn check_script(reader: &Reader<'_>, node: &Node, written: &str) {
+    let base = &reader.cx.config.base;
+    let path = absolute(base, written);
+    if !path.starts_with(base) {
+        return;
+    }
+    if !path.exists() {
+        report(reader, node, written, Problem::Missing(path));
+    } else if let Err(distrust) = trust::check(&path, base) {
+        report(reader, node, written, Problem::Unsafe(distrust.to_string(), path));
+    }
+}
+
+fn lookup(reader: &Reader<'_>, written: &str, base: &Path) -> Result<PathBuf, Problem> {
+    let mut known = reader.cx.programs.borrow_mut();
+    known.entry(PathBuf::from(written)).or_insert_with(|| find(written, base)).clone()
+}
+
+fn find(written: &str, base: &Path) -> Result<PathBuf, Problem> {
+    if !written.contains('/') {
+        let mut candidates = SEARCH.iter().map(|folder| Path::new(folder).join(written));
+        // Where it is missing, the most likely place stands in, so that the step fails by name.
+        return candidates
+            .find(|path| trust::is_executable(path))
+            .ok_or_else(|| Problem::NotHere(Path::new("/usr/bin").join(written)));
+    }
+    let path = absolute(base, written);
+    let ours = !written.starts_with('/') || path.starts_with(base);
+    if !path.exists() {
+        return Err(if ours { Problem::Missing(path) } else { Problem::NotHere(path) });
+    }
+    if !trust::is_executable(&path) {
+        return Err(Problem::NotExecutable(path));
+    }
+    // Programs of the system are the system's business.
+    match trust::check(&path, base) {
+        Err(distrust) if ours => Err(Problem::Unsafe(distrust.to_string(), path)),
+        _ => Ok(path),
+    }
+}
+
+/// `./scripts/x.sh` at the base, without the `./`.
+fn absolute(base: &Path, written: &str) -> PathBuf {
+    base.join(written).components().collect()
+}
+
+fn report(reader: &Reader<'_>, node: &Node, written: &str, problem: Problem) -> PathBuf {
+    let (doc, span) = (reader.doc, node.span.clone());
+    match problem {
+        Problem::Missing(path) => {
+            let message = format!("`{written}` does not exist ({})", path.display());
+            doc.error_hint(codes::PROGRAM_MISSING, span, message, "relative paths begin at the config file's folder");
+            path
+        }
+        Problem::NotHere(path) => {
+            let message = format!("`{written}` is not installed on this machine");
+            let hint = format!("looked in {}", SEARCH.join(":"));
+            doc.warn(codes::PROGRAM_NOT_HERE, span, message, hint);
+            path
+        }
+        Problem::NotExecutable(path) => {
+            let hint = format!("chmod +x {}", path.display());
+            doc.error_hint(codes::PROGRAM_UNSAFE, span, format!("`{written}` is not an executable file"), hint);
+            path
+        }
+        Problem::Unsafe(why, path) => {
+            doc.error_hint(
+                codes::PROGRAM_UNSAFE,
+                span,
+                format!("`{written}` is not safe to run: {why}"),
+                "it, and every folder above it, must belong to root or to the engine's user and be writable by its owner alone",
+            );
+            path
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Rhai conditions and templates inside YAML, with their problems shown where they are written.
+
+use super::Reader;
+use crate::rule::diagnostic::codes;
+use crate::rule::sandbox::Condition;
+use crate::rule::template::{Template, TemplateKind};
+use crate::rule::yaml::{Kind, Node, Style};
+
+/// Compiles a condition.
+pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<Condition> {
+    let doc = reader.doc;
+    let text = match &node.kind {
+        Kind::Bool(true) => "true",
+        Kind::Bool(false) => "false",
+        _ => doc.text(node, what)?,
+    };
+    if let Kind::Text { style: Style::Folded, .. } = node.kind {
+        doc.error_hint(
+            codes::FOLDED_SCRIPT,
+            doc.to_line_end(node.span.start),
+            format!("{what} is code in a folded block, where places would be lost"),
+            "use `|` instead of `>`",
+        );
+        return None;
+    }
+    match reader.cx.sandbox.compile(text) {
+        Ok(condition) => Some(condition),
+        Err(error) => {
+            let span = match (error.line, node.kind == Kind::Bool(true)) {
+                (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
+                _ => node.head(),
+            };
+            doc.error(codes::INVALID_SCRIPT, span, format!("{what}: {}", error.message));
+            None
+        }
+    }
+}
+
+/// The byte at a one-based line and column (in characters) of a text.
+fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let mut start = 0;
+    for part in text.split_inclusive('\n').take(line.saturating_sub(1)) {
+        start += part.len();
+    }
+    let rest = text.get(start..).unwrap_or_default();
+    let within = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
+    // Code that ends too early is shown at its last character, not on the line behind it.
+    let last = text.trim_end().char_indices().next_back().map_or(0, |(at, _)| at);
+    (start + within).min(last)
+}
+
+/// Reads a template from text.
+pub(super) fn template(reader: &Reader<'_>, node: &Node, what: &str, kind: TemplateKind) -> Option<Template> {
+    let text = reader.doc.text(node, what)?;
+    parse(reader, node, text, what, kind)
+}
+
+/// Reads a template from text, or from a number or bool as it is written; the text may be empty.
+pub(super) fn argument(reader: &Reader<'_>, node: &Node, what: &str) -> Option<Template> {
+    let text = reader.doc.argument(node, what)?;
+    parse(reader, node, text, what, TemplateKind::Text)
+}
+
+/// Checks the text of `node` as a template.
+pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, kind: TemplateKind) -> Option<Template> {
+    match Template::parse(text, kind) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let span = reader.doc.inside(node, error.offset);
+            reader.doc.error(codes::INVALID_TEMPLATE, span, format!("{what}: {}", error.message));
+            None
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! Whole rule files, and what is found in them: `line:column code`, in the order of the file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use crate::config::Config;
+use crate::rule::diagnostic::{self, CODES, Format, Position};
+use crate::rule::load::{Loaded, load, load_paths};
+use crate::rule::step::{Action, HttpBody, Stdin};
+use crate::rule::{By, DedupeFor, LatePolicy, Mode};
+
+const CONFIG: &str = "listen: 127.0.0.1:0
+sources: [ { name: flashduty, path: /flashduty, auth: none } ]
+http: { allow: [\"inventory.internal:443\"] }
+schedules: { night: { from: \"22:00\", to: \"07:00\" } }
+";
+
+/// A folder with a config, a script that may be run, and room for rules.
+struct Folder {
+    dir: tempfile::TempDir,
+    config: Config,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config_file = dir.path().join("stanch.yaml");
+        fs::write(&config_file, CONFIG).unwrap();
+        let config = crate::config::load::load(&config_file).unwrap().config;
+        fs::create_dir_all(dir.path().join("rules")).unwrap();
+        fs::create_dir_all(dir.path().join("scripts")).unwrap();
+        let folder = Self { dir, config };
+        folder.write("scripts/heal.sh", "#!/bin/sh\n", 0o755);
+        folder
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn load(&self) -> Loaded {
+        load(&self.config, 7)
+    }
+}
+
+/// The problems of a set as `line:column code`.
+fn found(loaded: &Loaded) -> Vec<String> {
+    let json = diagnostic::render(Format::Json, &loaded.diagnostics, &loaded.sources);
+    let list: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    list.iter().map(|at| format!("{}:{} {}", at["line"], at["column"], at["code"].as_str().unwrap())).collect()
+}
+
+fn load_text(yaml: &str) -> Loaded {
+    let folder = Folder::new();
+    folder.write("rules/a.yaml", yaml, 0o644);
+    folder.load()
+}
+
+#[track_caller]
+fn check(yaml: &str, expect: &[&str]) {
+    let loaded = load_text(yaml);
+    assert_eq!(found(&loaded), expect, "{:#?}", loaded.diagnostics);
+    assert_eq!(loaded.set.is_none(), loaded.has_errors());
+}
+
+/// A rule around some lines, which begin on line 6.
+fn rule(lines: &str) -> String {
+    let head = "rules:\n  - id: a\n    match: { events: [i_new], channels: [\"*\"] }\n    target: t\n    steps: [ { wait: 1s } ]\n";
+    let body: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    format!("{head}{body}")
+}
+
+/// A rule around one step, whose lines begin on line 6, column 9.
+fn step(lines: &str) -> String {
+    let head = "rules:\n  - id: a\n    match: { events: [i_new], channels: [\"*\"] }\n    target: t\n    steps:\n";
+    let body: String = lines
+        .lines()
+        .enumerate()
+        .map(|(nth, line)| format!("      {}{line}\n", if nth == 0 { "- " } else { "  " }))
+        .collect();
+    format!("{head}{body}")
+}
+
+#[test]
+fn ten_mistakes_are_ten_diagnostics_in_one_run() {
+    let yaml = r#"rules:
+  - id: Disk-Full
+    mood: auto
+    match:
+      events: [i_nwe]
+      channels: []
+      labels:
+        port: 8080
+        resource: { regex: '^(db' }
+    when: |
+      incident.alert_cnt >= 1
+        && labels.a ==
+    guards:
+      cooldown: 30
+      active: { only: [nigth] }
+    steps:
+      - run: [sh, -c, "echo {{ target }}"]
+"#;
+    check(
+        yaml,
+        &[
+            "2:9 rule-id",
+            "3:5 unknown-key",
+            "5:16 unknown-event-type",
+            "6:17 empty",
+            "8:15 quote-label",
+            "9:28 invalid-regex",
+            "12:22 invalid-script",
+            "14:17 invalid-duration",
+            "15:24 unknown-schedule",
+            "17:23 template-as-code",
+        ],
+    );
+}
+
+#[test]
+fn a_whole_rule_is_read_as_written() {
+    let folder = Folder::new();
+    folder.write("rules/fixtures/disk.json", "{}", 0o644);
+    folder.write(
+        "rules/a.yaml",
+        r#"rules:
+  - id: disk-full
+    description: Free space.
+    owner: storage-oncall
+    mode: off
+    match:
+      events: [i_new, i_r_*]
+      channels: [Order System, 1163577812973, "*"]
+      severities: [Critical, Warning]
+      labels:
+        check: disk full
+        cluster: [nj, sh]
+        a.b/c: { regex: '^(db|web)-\d+$', not: x }
+        env: { not: dev, exists: true }
+      fields: { level: 3, on_call: true }
+      any: [ { title: { contains: disk } }, { description: { glob: "*full*" } } ]
+      not: { person: [1, a@b] }
+    when: incident.alert_cnt >= 1
+    target: "{{ labels.resource }}"
+    dedupe: { by: [target, labels.cluster], for: 1h }
+    late: newest
+    guards:
+      unless_acked: true
+      active: { except: [night] }
+      hold: { for: 3m, cancel_on: [i_ack, i_rslv] }
+      threshold: { count: 3, within: 10m, by: [labels.service] }
+      cooldown: 30m
+      rate: { max: 3, per: 1h, by: target }
+      concurrency: { max: 2, by: labels.cluster, over: skip }
+      blast_radius: { targets: 3, per: 30m, by: channel }
+      breaker: { failures: 5 }
+      attempts: { max: 2, per: 24h, then: [ { wait: 1s } ] }
+      max_wait: 20m
+      storm_hold: 15m
+    steps:
+      - name: clear
+        run: [./scripts/heal.sh, --host, "{{ target }}", --, 5]
+        env: { NAME: "{{ target }}" }
+        stdin: none
+        exit_codes: [0, 3]
+        timeout: 2m
+        retry: { attempts: 3, backoff: 2s }
+        if: "true"
+      - shell: echo "$STANCH_TARGET"
+      - http:
+          url: https://Inventory.internal/api/{{ target }}
+          json: { host: "{{ target }}", n: [1, null, 2.5, true] }
+          expect: { status: [2xx, 404] }
+      - wait: 5m
+    verify: { within: 5m, steps: [ { run: [./scripts/heal.sh] } ] }
+    on_success: []
+    on_failure: [ { shell: "true" } ]
+tests:
+  - name: one
+    event: fixtures/disk.json
+    with: { incident.labels.env: dev }
+    expect: [ { rule: disk-full, outcome: run, steps: [ { run: [a] } ], until: 30m } ]
+  - name: two
+    events: [ fixtures/disk.json, { after: 1s, event: { incident: { n: 1 } }, fresh: true, expect: [] } ]
+"#,
+        0o644,
+    );
+    let loaded = folder.load();
+    assert_eq!(found(&loaded), [] as [&str; 0], "{:#?}", loaded.diagnostics);
+    assert_eq!((loaded.summary.rules, loaded.summary.tests), (1, 2));
+    assert!(loaded.summary.channels.contains("1163577812973"));
+    let set = loaded.set.unwrap();
+    assert_eq!(set.generation, 7);
+    let rule = &set.rules[0];
+    assert_eq!((rule.mode, rule.late), (Mode::Off, LatePolicy::Newest));
+    assert_eq!(rule.dedupe.by, [By::Target, By::Label("cluster".into())]);
+    assert!(matches!(rule.dedupe.lasts, DedupeFor::Time(time) if time.as_secs() == 3600));
+    assert_eq!(rule.matching.labels[2].0, "a.b/c");
+    assert_eq!(rule.guards.breaker.failures, 5);
+    assert_eq!(rule.guards.breaker.open_for.as_secs(), 3600);
+    let Action::Run(run) = &rule.steps[0].action else { panic!("{:?}", rule.steps[0]) };
+    assert_eq!(run.program, folder.path().join("scripts/heal.sh"));
+    assert_eq!(run.argv.iter().map(|a| a.source()).collect::<Vec<_>>()[4], "5");
+    assert!(matches!(run.process.stdin, Stdin::None));
+    let Action::Http(http) = &rule.steps[2].action else { panic!("{:?}", rule.steps[2]) };
+    assert_eq!((http.method.as_str(), http.authority.as_str()), ("POST", "inventory.internal:443"));
+    assert!(matches!(http.body, HttpBody::Json(_)));
+    // A pause longer than the usual time limit is not ended by it.
+    assert!(rule.steps[3].timeout.as_secs() > 300);
+    assert_eq!(rule.verify.as_ref().unwrap().every.as_secs(), 15);
+    let tests = &loaded.tests;
+    assert_eq!(tests[1].events[1].expect.as_deref(), Some(&[][..]));
+    assert_eq!(tests[0].events[0].with[0].0, "incident.labels.env");
+}
+
+#[test]
+fn a_rule_for_the_button_alone_dedupes_by_event() {
+    let yaml = "rules:\n  - { id: a, match: { events: [i_custom], channels: [\"*\"] }, steps: [ { wait: 1s } ] }\n";
+    assert_eq!(load_text(yaml).set.unwrap().rules[0].dedupe.by, [By::Event]);
+}
+
+/// For each code a file that has it, and where. What needs more than a rule file is tested further down.
+const ONE_EACH: &[(&str, &str)] = &[
+    ("yaml-syntax", "rules: [\n"),
+    ("yaml-documents", "tests: []\n---\n"),
+    ("yaml-tag", "tests: !x []\n"),
+    ("yaml-anchor", "rules: *all\n"),
+    ("yaml-ambiguous", "tests: [ { name: yes } ]\n"),
+    ("duplicate-key", "tests: []\ntests: []\n"),
+    ("unknown-key", "tests: []\nruels: []\n"),
+    ("missing-key", "rules: [ { id: a } ]\n"),
+    ("empty", "rules: []\n"),
+    ("wrong-type", "rules: a\n"),
+    ("invalid-value", "rules: [ { id: a, mode: atuo } ]\n"),
+    ("invalid-duration", "rules: [ { id: a, guards: { cooldown: 0s } } ]\n"),
+    ("duplicate-name", "rules: [ { id: a, steps: [ { name: x, wait: 1s }, { name: x, wait: 1s } ] } ]\n"),
+    ("rule-id", "rules: [ { id: -a } ]\n"),
+    ("quote-label", "rules: [ { id: a, match: { labels: { a: no } } } ]\n"),
+    ("unknown-event-type", "rules: [ { id: a, match: { events: [x_*] } } ]\n"),
+    ("negative-without-exists", "rules: [ { id: a, match: { labels: { a: { not: b } } } } ]\n"),
+    ("invalid-regex", "rules: [ { id: a, match: { title: { regex: \"(\" } } } ]\n"),
+    ("invalid-glob", "rules: [ { id: a, match: { title: { glob: \"[\" } } } ]\n"),
+    ("unknown-source", "rules: [ { id: a, match: { sources: [x] } } ]\n"),
+    ("unknown-schedule", "rules: [ { id: a, guards: { active: { only: [x] } } } ]\n"),
+    ("invalid-script", "rules: [ { id: a, when: \"1 +\" } ]\n"),
+    ("folded-script", "rules:\n  - id: a\n    when: >\n      true\n"),
+    ("invalid-template", "rules: [ { id: a, target: \"{{ x\" } ]\n"),
+    ("template-in-shell", "rules: [ { id: a, steps: [ { shell: \"echo {{ x }}\" } ] } ]\n"),
+    ("template-as-code", "rules: [ { id: a, steps: [ { run: [sh, \"{{ x }}\"] } ] } ]\n"),
+    ("template-as-option", "rules: [ { id: a, steps: [ { run: [ls, \"{{ x }}\"] } ] } ]\n"),
+    ("template-not-literal", "rules: [ { id: a, steps: [ { run: [\"{{ x }}\"] } ] } ]\n"),
+    ("dedupe-key", "rules: [ { id: a, dedupe: { by: [channel] } } ]\n"),
+    ("counts-without-target", "rules: [ { id: a, guards: { rate: { max: 1, per: 1h, by: target } } } ]\n"),
+    ("step-kind", "rules: [ { id: a, steps: [ { wait: 1s, shell: x } ] } ]\n"),
+    ("not-available", "rules: [ { id: a, steps_from: a::b } ]\n"),
+    ("program-missing", "rules: [ { id: a, steps: [ { run: [./nope.sh] } ] } ]\n"),
+    ("program-not-here", "rules: [ { id: a, steps: [ { run: [no-such-program] } ] } ]\n"),
+    ("program-unsafe", "rules: [ { id: a, steps: [ { run: [./stanch.yaml] } ] } ]\n"),
+    ("env-name", "rules: [ { id: a, steps: [ { shell: x, env: { LD_PRELOAD: x } } ] } ]\n"),
+    ("http-url", "rules: [ { id: a, steps: [ { http: { url: \"https://{{ x }}/\" } } ] } ]\n"),
+    ("http-not-allowed", "rules: [ { id: a, steps: [ { http: { url: https://example.org/ } } ] } ]\n"),
+    (
+        "http-header",
+        "rules: [ { id: a, steps: [ { http: { url: https://inventory.internal/, headers: { Host: x } } } ] } ]\n",
+    ),
+    ("fixture-missing", "tests: [ { name: a, event: x.json, expect: [] } ]\n"),
+    ("test-unknown-rule", "tests: [ { name: a, event: { a: 1 }, expect: [ { rule: x } ] } ]\n"),
+];
+
+/// Codes of the config, each tested in `config::load`.
+const OF_THE_CONFIG: &[&str] = &["network", "denies-all", "secret", "auth-missing", "auth-none-public", "admin-token"];
+
+/// Codes of files and folders, each tested below by name or in `rule::load`.
+const OF_FILES: &[&str] = &[
+    "file-unreadable",
+    "file-too-large",
+    "not-utf8",
+    "too-deep",
+    "too-many",
+    "duplicate-rule",
+    "rules-folder",
+    "no-rules",
+    "symlink-skipped",
+];
+
+#[test]
+fn every_code_has_a_file_that_has_it() {
+    for (code, yaml) in ONE_EACH {
+        let loaded = load_text(yaml);
+        let codes: Vec<&str> = loaded.diagnostics.iter().map(|found| found.code).collect();
+        assert!(codes.contains(code), "{code}: {codes:?}");
+        assert!(codes.iter().all(|code| CODES.iter().any(|(known, _)| known == code)), "{codes:?}");
+    }
+    let tested: BTreeSet<&str> =
+        ONE_EACH.iter().map(|(code, _)| *code).chain(OF_THE_CONFIG.iter().chain(OF_FILES).copied()).collect();
+    let known: BTreeSet<&str> = CODES.iter().map(|(code, _)| *code).collect();
+    assert_eq!(tested, known);
+    assert_eq!(CODES.len(), known.len(), "a code stands twice");
+}
+
+#[test]
+fn values_that_yaml_versions_disagree_on_are_refused_where_text_is_wanted() {
+    for value in ["yes", "No", "on", "OFF", "y", "0755", "0o17", "0x1f", "1_000", "12:30", ".inf", "True"] {
+        check(&rule(&format!("owner: {value}")), &["6:12 yaml-ambiguous"]);
+        assert!(load_text(&rule(&format!("owner: \"{value}\""))).set.is_some(), "{value}");
+    }
+    for value in ["2026-01-31", "1.2.3", "10.0.0.1:80", "no way", "0755x"] {
+        assert!(load_text(&rule(&format!("owner: {value}"))).set.is_some(), "{value}");
+    }
+    check(&rule("guards: { unless_acked: yes }"), &["6:29 yaml-ambiguous"]);
+}
+
+#[test]
+fn code_is_shown_at_its_own_character() {
+    check(&rule("when: |\n  true\n  && (1 + )"), &["8:15 invalid-script"]);
+    check(&rule("when: true && (1 + )"), &["6:24 invalid-script"]);
+    check(&rule("when: 'labels.a == ''x'' && (1 + )'"), &["6:38 invalid-script"]);
+    check(&rule("when: \"1 == \\\"x\\\" +)\""), &["6:24 invalid-script"]);
+    check(&rule("owner: x\nwhen: |\n\n  true\n  && (1 + )"), &["10:15 invalid-script"]);
+}
+
+#[test]
+fn templates_where_code_is_read_are_refused() {
+    for (argv, is_refused) in [
+        ("sh, -c, \"{{ t }}\"", true),
+        ("bash, -ec, \"{{ t }}\"", true),
+        ("/bin/bash, \"-c{{ t }}\"", true),
+        ("python3, -c, \"{{ t }}\"", true),
+        ("python3.12, -m, \"{{ t }}\"", true),
+        ("perl, -e, \"{{ t }}\"", true),
+        ("node, \"--eval={{ t }}\"", true),
+        ("awk, \"{{ t }}\", f", true),
+        ("sed, -n, -e, \"{{ t }}\"", true),
+        ("find, /tmp, -exec, ls, \"{{ t }}\", ;", true),
+        ("env, A=b, sudo, -u, root, sh, -c, \"{{ t }}\"", true),
+        ("awk, -F, x, \"{{ t }}\"", true),
+        ("python3, -W, ignore, \"{{ t }}\"", true),
+        ("sed, p, file, -e, \"{{ t }}\"", true),
+        ("timeout, 5, \"{{ t }}\"", true),
+        ("ssh, host, \"{{ t }}\"", true),
+        ("npx, \"{{ t }}\"", true),
+        ("docker, exec, x, sh, -c, \"{{ t }}\"", true),
+        ("sh, -c, 'echo \"$1\"', --, \"{{ t }}\"", false),
+        ("python3, ./scripts/heal.sh, --, \"{{ t }}\"", false),
+        ("sed, -e, s/a/b/, --, \"{{ t }}\"", false),
+        ("ls, --, \"{{ t }}\"", false),
+        ("ls, --host, \"{{ t }}\"", false),
+        ("ls, \"--host={{ t }}\"", false),
+    ] {
+        let found = found(&load_text(&step(&format!("run: [{argv}]"))));
+        if is_refused {
+            // `- run: [` stands before the argv; the element begins at its quote.
+            let before = argv.find("{{").unwrap();
+            let at = 15 + argv[..before].rfind('"').unwrap();
+            let expected = format!("6:{at} template-as-code");
+            assert!(found.contains(&expected), "{argv}: {found:?} without {expected}");
+        } else {
+            assert!(!found.iter().any(|found| found.contains("template")), "{argv}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_this_version_cannot_do_is_refused() {
+    check(&step("ssh: { host: a, run: [x] }"), &["6:9 not-available"]);
+    check(&step("flashduty: { comment: x }"), &["6:9 not-available"]);
+    check(&step("each: { in: x, as: y, steps: [] }"), &["6:9 not-available"]);
+    check(&rule("guards: { recheck: incident }"), &["6:15 not-available"]);
+    check(&rule("steps_from: a::b"), &["6:5 not-available"]);
+}
+
+#[test]
+fn scripts_that_others_could_change_are_refused() {
+    let folder = Folder::new();
+    folder.write("scripts/open.sh", "", 0o777);
+    folder.write("scripts/plain.sh", "", 0o644);
+    folder.write("rules/a.yaml", &step("run: [./scripts/open.sh]\nname: x"), 0o644);
+    assert_eq!(found(&folder.load()), ["6:15 program-unsafe"]);
+    folder.write("rules/a.yaml", &step("run: [./scripts/plain.sh]\nname: x"), 0o644);
+    assert_eq!(found(&folder.load()), ["6:15 program-unsafe"]);
+    // An interpreter needs no executable script, but one that only its owner can change.
+    folder.write("rules/a.yaml", &step("run: [sh, ./scripts/plain.sh]"), 0o644);
+    assert_eq!(found(&folder.load()), [] as [&str; 0]);
+    folder.write("rules/a.yaml", &step("run: [sh, ./scripts/open.sh]"), 0o644);
+    assert_eq!(found(&folder.load()), ["6:19 program-unsafe"]);
+    fs::set_permissions(folder.path().join("scripts"), fs::Permissions::from_mode(0o775)).unwrap();
+    folder.write("rules/a.yaml", &step("run: [./scripts/heal.sh]"), 0o644);
+    assert_eq!(found(&folder.load()), ["6:15 program-unsafe"]);
+}
+
+#[test]
+fn nesting_and_counts_have_limits() {
+    let deep = format!("rules: {}{}\n", "[".repeat(70), "]".repeat(70));
+    check(&deep, &["1:71 too-deep"]);
+    let many = format!("run: [ls{}]", ", a".repeat(2000));
+    check(&step(&many), &["6:14 too-many"]);
+    let thousand: String = (0..600).map(|nth| format!("k{nth}: 1\n")).collect();
+    let loaded = load_text(&format!("tests: []\n{thousand}"));
+    assert_eq!(loaded.diagnostics.len(), 501);
+}
+
+#[test]
+fn a_test_file_needs_no_rules() {
+    let folder = Folder::new();
+    folder.write("rules/a.yaml", &rule("owner: x"), 0o644);
+    folder.write("rules/b.test.yaml", "tests: [ { name: a, event: { i: 1 }, expect: [ { rule: a } ] } ]\n", 0o644);
+    let loaded = folder.load();
+    assert_eq!(found(&loaded), [] as [&str; 0]);
+    assert_eq!(loaded.tests.len(), 1);
+}
+
+/// Pieces of rule files, so that random text gets past the first key.
+fn yamlish() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("rules:\n".to_owned()),
+        Just("  - id: ".to_owned()),
+        Just("    match: ".to_owned()),
+        Just("{ events: [i_new], channels: [\"*\"] }\n".to_owned()),
+        Just("    steps:\n      - run: [".to_owned()),
+        Just("    when: |\n".to_owned()),
+        Just("\"{{ é }}\"".to_owned()),
+        Just("        : é 'x\\u{7}".to_owned()),
+        "[\\[\\]{}:,#&*!|>'\"%@` \n\r\ta-z0-9é\u{202e}\u{1b}-]{0,6}",
+        any::<String>(),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_is_read_without_panic_and_shown_without_control_characters(text in yamlish()) {
+        let folder = Folder::new();
+        folder.write("rules/a.yaml", &text, 0o644);
+        let loaded = load_paths(&folder.config, &[folder.path().join("rules/a.yaml")]);
+        for found in &loaded.diagnostics {
+            if let Some(text) = loaded.sources.get(&found.file) {
+                prop_assert!(text.get(found.span.clone()).is_some(), "{:?}", found);
+            }
+        }
+        for format in [Format::Human { colour: false }, Format::Json, Format::Github] {
+            let shown = diagnostic::render(format, &loaded.diagnostics, &loaded.sources);
+            prop_assert!(!shown.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{shown:?}");
+        }
+    }
+}
+
+#[test]
+fn positions_order_by_line_then_column() {
+    assert!(Position { line: 1, column: 9 } < Position { line: 2, column: 1 });
+}
