@@ -13,9 +13,9 @@ use std::path::Path;
 use crate::clock::Timestamp;
 use crate::decide::Decisions;
 use crate::event::{EVENT_TYPES, Event};
+use crate::journal::CommitReport;
 use crate::journal::history::History;
 use crate::journal::record::{Outcome, Phase, Record, RunEnd, RunId, StepEnd};
-use crate::journal::CommitReport;
 use crate::rule::{RuleId, RuleSet};
 use metrics::{DecisionLabels, EventLabels, RunLabels};
 

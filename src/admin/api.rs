@@ -85,9 +85,7 @@ pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
             generation: in_force.rules.generation,
             rules: in_force.rules.rules.len(),
             mode: in_force.settings.ceiling.to_string(),
-            paused: history
-                .paused(now)
-                .map(|pause| PauseView { reason: pause.reason.clone(), until: pause.until }),
+            paused: history.paused(now).map(|pause| PauseView { reason: pause.reason.clone(), until: pause.until }),
             runs_active: history.runs.active_len(),
             runs_waiting: history.runs.waiting_len(),
         })

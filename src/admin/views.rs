@@ -220,7 +220,12 @@ pub struct RunStory {
 impl RunStory {
     /// The story that the records of one run tell; `live` is what the engine knows of it.
     pub fn of(records: &[Stored], live: Option<RunView>) -> Option<Self> {
-        let mut story = Self { run: live.clone().or_else(|| last_state(records))?, plan: None, generation: None, steps: Vec::new() };
+        let mut story = Self {
+            run: live.clone().or_else(|| last_state(records))?,
+            plan: None,
+            generation: None,
+            steps: Vec::new(),
+        };
         for stored in records {
             match &stored.record {
                 Record::RunIntended { event, plan, generation, .. } => {

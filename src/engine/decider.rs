@@ -281,15 +281,7 @@ impl Decider {
         });
     }
 
-    fn end(
-        &mut self,
-        run: &RunId,
-        end: RunEnd,
-        reason: String,
-        keeps_slot: bool,
-        now: Timestamp,
-        round: &mut Round,
-    ) {
+    fn end(&mut self, run: &RunId, end: RunEnd, reason: String, keeps_slot: bool, now: Timestamp, round: &mut Round) {
         let Some(known) = self.history.runs.get(run) else { return };
         let record = Record::RunEnded {
             run: run.clone(),

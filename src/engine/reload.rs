@@ -61,8 +61,8 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     if !force && rules_now * 2 < rules_before {
         return Err(ReloadError::LostRules { before: rules_before, now: rules_now });
     }
-    let settings = receiver::Settings::from_config(&config)
-        .map_err(|errors| ReloadError::Unusable(super::lines(&errors)))?;
+    let settings =
+        receiver::Settings::from_config(&config).map_err(|errors| ReloadError::Unusable(super::lines(&errors)))?;
     let redactor: Redactor = super::redactor(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
     let old = handle.config();
@@ -77,8 +77,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     let needs_restart: Vec<String> =
         needs_restart.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned()).collect();
 
-    let in_force =
-        InForce { settings: Arc::new(super::settings(&config, handle.options())), rules: Arc::new(rules) };
+    let in_force = InForce { settings: Arc::new(super::settings(&config, handle.options())), rules: Arc::new(rules) };
     let shared = &handle.shared;
     // The new secrets are hidden before anything can use them.
     shared.redactor.store(Arc::new(redactor));
