@@ -29,6 +29,14 @@ use crate::plan::Call;
 use crate::report::redact::Redactor;
 use crate::rule::step::StatusPattern;
 
+/// Chooses the cryptography of the whole process, once; whoever makes a TLS or HTTP client calls it first.
+pub fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Lost where another thread came first, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+}
+
 /// What actions need to know beside their call. Changes with a reload, and then counts from the next step on.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -1,1 +1,101 @@
-//! cli
+//! The command line: one file a command. What a library user would want is not here.
+
+mod audit;
+mod check;
+mod client;
+mod completions;
+mod demo;
+mod events;
+mod exit;
+mod explain;
+mod init;
+mod output;
+mod pause;
+mod reload;
+mod runs;
+mod send;
+mod serve;
+mod setup;
+
+pub use exit::{EXIT_CODES, Exit};
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::action::exec_shim;
+
+/// The word before which nothing but our own processes call us: sets up the account of a step, then becomes it.
+const EXEC_WORD: &str = "__exec";
+
+/// An auto-remediation rule engine: takes Flashduty pushes, decides by rules, heals, and keeps record of it all.
+#[derive(Debug, Parser)]
+#[command(name = "stanch", version, max_term_width = 100)]
+#[command(after_help = "Begin with `stanch demo`, or with `stanch init`.")]
+pub struct Cli {
+    /// The config file.
+    #[arg(short, long, global = true, default_value = "stanch.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Init(init::Init),
+    Serve(serve::Serve),
+    Check(check::Check),
+    Explain(explain::Explain),
+    Runs(runs::Runs),
+    Events(events::Events),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
+    Reload(reload::Reload),
+    Send(send::Send),
+    Audit(audit::Audit),
+    Completions(completions::Completions),
+    Man(completions::Man),
+}
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1).peekable();
+    if args.peek().is_some_and(|word| word == EXEC_WORD) {
+        return exec(args.skip(1));
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Nothing can be said where even this cannot be printed.
+            error.print().ok();
+            return exit.into();
+        }
+    };
+    let exit = match cli.command {
+        Command::Demo(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Serve(command) => command.run(&cli.config),
+        Command::Check(command) => command.run(&cli.config),
+        Command::Explain(command) => command.run(&cli.config),
+        Command::Runs(command) => command.run(&cli.config),
+        Command::Events(command) => command.run(&cli.config),
+        Command::Pause(command) => command.run(&cli.config),
+        Command::Resume(command) => command.run(&cli.config),
+        Command::Reload(command) => command.run(&cli.config),
+        Command::Send(command) => command.run(&cli.config),
+        Command::Audit(command) => command.run(&cli.config),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+    };
+    exit.into()
+}
+
+/// Becomes the program of a step, or says on standard error why it cannot.
+fn exec(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let Err(error) = exec_shim::Exec::parse(args).and_then(|exec| exec_shim::run(&exec));
+    output::complain(&error.to_string());
+    Exit::Internal.into()
+}

@@ -65,6 +65,16 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// The path of our own binary, for steps that need it to set up their process.
     pub own_binary: PathBuf,
+    /// Hides secrets in log lines and records; filled at start with those of the config.
+    pub redactor: SharedRedactor,
+}
+
+impl Options {
+    /// The options under which a command that only reads looks at things: as a plain `serve` would.
+    pub fn of_reader() -> Self {
+        let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
+        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor }
+    }
 }
 
 /// Why the engine did not start.
@@ -118,7 +128,8 @@ impl Engine {
     /// Starts everything. `rules` is the first rule set.
     pub async fn start(config: Config, rules: RuleSet, options: Options) -> Result<Self, StartError> {
         let report = Arc::new(Report::new());
-        let redactor: SharedRedactor = Arc::new(ArcSwap::from_pointee(redactor(&config)?));
+        let redactor = Arc::clone(&options.redactor);
+        redactor.store(Arc::new(redactor_for(&config)?));
         let receiver_settings = receiver_settings(&config)?;
 
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
@@ -308,7 +319,7 @@ fn receiver_settings(config: &Config) -> Result<receiver::Settings, StartError> 
 }
 
 /// A redactor for every secret that the config names.
-fn redactor(config: &Config) -> Result<Redactor, StartError> {
+fn redactor_for(config: &Config) -> Result<Redactor, StartError> {
     let secrets: Result<Vec<_>, _> = config.secrets().into_iter().map(|secret| secret.resolve()).collect();
     let secrets = secrets.map_err(|error| StartError::Secret(error.to_string()))?;
     Redactor::new(secrets.iter().map(|secret| secret.expose())).map_err(|error| StartError::Secret(error.to_string()))

@@ -36,6 +36,7 @@ use crate::event::Event;
 use crate::journal::history::History;
 use crate::journal::record::RunId;
 use crate::rule::Rule;
+use crate::rule::duration::show as duration;
 
 /// What of the config the guards ask.
 #[derive(Debug, Clone, Default)]
@@ -180,17 +181,6 @@ pub fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Result
 /// The names of all guards, in the order in which they are asked.
 pub fn names() -> impl Iterator<Item = &'static str> {
     GUARDS.iter().map(|(name, _)| *name)
-}
-
-/// A duration in the words of the rule language: `90s`, `15m`, `1h`.
-pub(crate) fn duration(duration: std::time::Duration) -> String {
-    let ms = duration.as_millis();
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if ms >= size && ms % size == 0 {
-            return format!("{}{unit}", ms / size);
-        }
-    }
-    format!("{ms}ms")
 }
 
 #[cfg(test)]

@@ -51,6 +51,9 @@ pub const UNDECIDED_MAX: usize = 8192;
 /// The name of the journal's file in the data folder.
 pub const FILE_NAME: &str = "journal.db";
 
+/// The name of the file beside it that keeps the head of its chain.
+pub const HEAD_NAME: &str = "journal.head";
+
 /// What became of a push that was offered to the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admitted {
@@ -144,10 +147,10 @@ impl Recovered {
             Err(std::fs::TryLockError::Error(error)) => return Err(io("lock", &lock_path, error)),
         }
         let store = Store::open(&path)?;
-        let head_path = data.join("journal.head");
+        let head_path = data.join(HEAD_NAME);
         let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
         if let Some(outside) = head_file.read().map_err(|error| io("read", &head_path, error))? {
-            store.check_against(&outside)?;
+            store.check_against(&store.head(), &outside)?;
         }
         let mut history = History::default();
         history.newest.set_strict(strict);

@@ -33,10 +33,7 @@ pub(super) struct Client(reqwest::Client);
 
 impl Client {
     pub(super) fn new() -> Result<Self, HttpError> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Lost where another thread came first, which is as good.
-            drop(rustls::crypto::ring::default_provider().install_default());
-        }
+        super::install_crypto();
         reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -20,8 +20,6 @@ pub(super) const LIST_MAX: usize = 1000;
 pub(super) enum ApiError {
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
-    #[error("{0}")]
-    BadRequest(String),
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -35,7 +33,6 @@ impl ApiError {
     pub(super) fn status(&self) -> (u16, &'static str) {
         match self {
             Self::NotFound { .. } => (404, "not-found"),
-            Self::BadRequest(_) => (400, "bad-request"),
             Self::Refused(Refusal::Cannot(_)) => (409, "cannot"),
             Self::Refused(Refusal::Stopping) => (503, "stopping"),
             Self::Reload(_) => (422, "reload-refused"),

@@ -123,16 +123,18 @@ pub(super) fn routes(
             };
             answer(api::act(&handle, id, act, who).await.map(|()| Simple { status: "done" }))
         });
-    let pause = post("pause").and(body::<PauseRequest>()).and(with.clone()).then(|request, handle: Handle| async move {
-        answer(api::pause(&handle, request).await.map(|()| Simple { status: "paused" }))
-    });
+    let pause =
+        post("pause").and(body::<PauseRequest>()).and(with.clone()).then(|request, handle: Handle| async move {
+            answer(api::pause(&handle, request).await.map(|()| Simple { status: "paused" }))
+        });
     let resume = post("resume").and(with.clone()).then(|handle: Handle| async move {
         answer(handle.resume().await.map(|()| Simple { status: "resumed" }).map_err(ApiError::from))
     });
-    let reload =
-        post("reload").and(body::<ReloadRequest>()).and(with).then(|request: ReloadRequest, handle: Handle| async move {
+    let reload = post("reload").and(body::<ReloadRequest>()).and(with).then(
+        |request: ReloadRequest, handle: Handle| async move {
             answer(handle.reload(request.force).await.map_err(ApiError::from))
-        });
+        },
+    );
 
     let open = healthz.or(readyz).unify().or(metrics).unify();
     let api = status.or(events).unify().or(event).unify().or(runs).unify().or(run).unify();
@@ -172,7 +174,7 @@ fn id() -> impl Filter<Extract = (String,), Error = Rejection> + Copy + Send + S
 }
 
 /// A small JSON body; an empty one stands for the defaults.
-fn body<T: Default + for<'de> Deserialize<'de> + Send>()
+fn body<T: Default + for<'de> Deserialize<'de> + Send + 'static>()
 -> impl Filter<Extract = (T,), Error = Rejection> + Copy + Send + Sync + 'static {
     let none = warp::header::exact("content-length", "0").map(T::default);
     none.or(warp::body::content_length_limit(BODY_BYTES_MAX).and(warp::body::json())).unify()

@@ -63,7 +63,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     }
     let settings =
         receiver::Settings::from_config(&config).map_err(|errors| ReloadError::Unusable(super::lines(&errors)))?;
-    let redactor: Redactor = super::redactor(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
+    let redactor: Redactor = super::redactor_for(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
     let old = handle.config();
     let needs_restart = [

@@ -93,6 +93,15 @@ impl HeadFile {
         Ok(Self(file))
     }
 
+    /// What the file at `path` says, without making it; `None` where it is not there or torn.
+    pub fn read_only(path: &Path) -> io::Result<Option<Head>> {
+        match File::open(path) {
+            Ok(file) => Self(file).read(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What the file says; `None` where it is new, or torn in the middle of a write.
     pub fn read(&self) -> io::Result<Option<Head>> {
         let mut bytes = [0; HEAD_BYTES];

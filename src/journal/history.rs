@@ -170,6 +170,16 @@ impl History {
         self.undecided.iter()
     }
 
+    /// Lets the events before `seq` that are not decided yet take effect, and forgets those from `seq` on: the state
+    /// in which the event at `seq` was decided.
+    pub fn settle_before(&mut self, seq: u64) {
+        for observed in self.drain_undecided() {
+            if observed.seq < seq {
+                self.observe(&observed);
+            }
+        }
+    }
+
     /// Hands out the events that were received but not decided, so that they can be decided now.
     pub fn drain_undecided(&mut self) -> Vec<Observed> {
         self.undecided.drain(..).collect()

@@ -75,6 +75,16 @@ impl Reader {
         self.0.scan(from_seq, visit)
     }
 
+    /// Reads every record in order, bodies included.
+    pub fn scan_with_bodies(&self, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        self.0.scan_with_bodies(0, visit)
+    }
+
+    /// Compares the chain, which ends at `head`, with the head that was kept outside.
+    pub fn check_against(&self, head: &super::chain::Head, outside: &super::chain::Head) -> Result<(), StoreError> {
+        self.0.check_against(head, outside)
+    }
+
     /// Checks the whole chain.
     pub fn verify(&self) -> Result<super::chain::Head, StoreError> {
         self.0.verify()

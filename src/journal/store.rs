@@ -220,12 +220,12 @@ impl Store {
         StoreError::Damaged { path: self.path.clone(), what }
     }
 
-    /// Compares the chain with the head that was kept outside, and says what does not fit.
-    pub fn check_against(&self, outside: &Head) -> Result<(), StoreError> {
-        if outside.seq > self.head.seq {
+    /// Compares the chain, which ends at `head`, with the head that was kept outside, and says what does not fit.
+    pub fn check_against(&self, head: &Head, outside: &Head) -> Result<(), StoreError> {
+        if outside.seq > head.seq {
             return Err(self.damaged(format!(
                 "it ends at record {}, but record {} was written before: its last commits are lost",
-                self.head.seq, outside.seq
+                head.seq, outside.seq
             )));
         }
         let stored = self
@@ -309,11 +309,17 @@ impl Store {
     }
 
     /// Reads records in order, from `from_seq` on, and hands each to `visit` until it says no.
-    pub fn scan(&self, from_seq: u64, mut visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
-        let mut statement = self
-            .db
-            .prepare_cached("SELECT seq, at, data, NULL FROM record WHERE seq >= ?1 ORDER BY seq")
-            .map_err(|source| failed("read", &self.path, source))?;
+    pub fn scan(&self, from_seq: u64, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        self.scan_by("SELECT seq, at, data, NULL FROM record WHERE seq >= ?1 ORDER BY seq", from_seq, visit)
+    }
+
+    /// The same with the bodies of pushes.
+    pub fn scan_with_bodies(&self, from_seq: u64, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        self.scan_by("SELECT seq, at, data, payload FROM record WHERE seq >= ?1 ORDER BY seq", from_seq, visit)
+    }
+
+    fn scan_by(&self, sql: &str, from_seq: u64, mut visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        let mut statement = self.db.prepare_cached(sql).map_err(|source| failed("read", &self.path, source))?;
         let mut rows = statement.query([from_seq]).map_err(|source| failed("read", &self.path, source))?;
         while let Some(row) = rows.next().map_err(|source| failed("read", &self.path, source))? {
             if !visit(self.stored(row)?) {

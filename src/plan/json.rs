@@ -4,11 +4,11 @@
 //! waits for its turn shows its templates and `"deferred": true`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, StdinCall};
+use crate::rule::duration;
 use crate::rule::step::{
     Action, DEFAULT_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, StatusPattern, Stdin, Step,
 };
@@ -49,7 +49,7 @@ impl Call {
                 shown.insert("http".into(), Value::Object(request(http)));
             }
             Self::Wait(time) => {
-                shown.insert("wait".into(), duration(*time).into());
+                shown.insert("wait".into(), duration::show(*time).into());
             }
         }
         Value::Object(shown)
@@ -73,10 +73,10 @@ fn common(step: &Step, shown: &mut Map<String, Value>) {
         shown.insert("name".into(), json!(name));
     }
     if step.timeout != DEFAULT_TIMEOUT && !matches!(step.action, Action::Wait(_)) {
-        shown.insert("timeout".into(), duration(step.timeout).into());
+        shown.insert("timeout".into(), duration::show(step.timeout).into());
     }
     if let Some(retry) = step.retry {
-        shown.insert("retry".into(), json!({ "attempts": retry.attempts, "backoff": duration(retry.backoff) }));
+        shown.insert("retry".into(), json!({ "attempts": retry.attempts, "backoff": duration::show(retry.backoff) }));
     }
     if let Some(condition) = &step.condition {
         shown.insert("if".into(), condition.source().into());
@@ -201,7 +201,7 @@ fn deferred(action: &Action) -> Map<String, Value> {
             shown.insert("http".into(), Value::Object(request));
         }
         Action::Wait(time) => {
-            shown.insert("wait".into(), duration(*time).into());
+            shown.insert("wait".into(), duration::show(*time).into());
         }
     }
     shown.insert("deferred".into(), true.into());
@@ -225,15 +225,5 @@ fn source(template: &JsonTemplate) -> Value {
         JsonTemplate::Text(text) => text.source().into(),
         JsonTemplate::List(items) => items.iter().map(source).collect(),
         JsonTemplate::Object(entries) => entries.iter().map(|(name, value)| (name.clone(), source(value))).collect(),
-    }
-}
-
-/// A duration as rule files write it: in the largest unit that divides it.
-fn duration(time: Duration) -> String {
-    let ms = time.as_millis();
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    match units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
-        Some((unit, name)) => format!("{}{name}", ms / unit),
-        None => format!("{ms}ms"),
     }
 }

@@ -73,6 +73,11 @@ impl Sources {
         self.0.insert(file.to_owned(), text);
     }
 
+    /// Takes over the texts of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The text of a file; `None` where it could not be read.
     pub fn get(&self, file: &Path) -> Option<&str> {
         self.0.get(file).map(|text| &**text)

@@ -162,7 +162,7 @@ fn duplicate_keys_are_refused_at_every_level() {
 fn nesting_ends_at_the_limit() {
     let nested = |levels: usize| {
         // The payload itself is the first level.
-        let inner = "[".repeat(levels - 1) + &"]".repeat(levels - 1);
+        let inner = "[".repeat(levels - 1) + "]".repeat(levels - 1).as_str();
         format!(r#"{{"incident":{{"incident_id":"i"}},"x":{inner}}}"#)
     };
     assert!(read_bytes(nested(MAX_DEPTH)).is_ok());

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::{NAMES_MAX, Reader, STEPS_MAX};
 use crate::clock::Timestamp;
 use crate::rule::diagnostic::codes;
+use crate::rule::duration;
 use crate::rule::test_case::{Expectation, OUTCOMES, Payload, TestCase, TestEvent, Until};
 use crate::rule::yaml::fields::{Fields, suggestion};
-use crate::rule::yaml::values::parse_duration;
 use crate::rule::yaml::{Kind, Node};
 
 /// How many events one test may have.
@@ -162,7 +162,7 @@ fn expectation(reader: &Reader<'_>, node: &Node) -> Option<Expectation> {
 
 fn until(reader: &Reader<'_>, node: &Node) -> Option<Until> {
     let text = reader.doc.text(node, "`until`")?;
-    if let Ok(after) = parse_duration(text) {
+    if let Ok(after) = duration::parse(text) {
         return Some(Until::After(after));
     }
     match text.parse::<jiff::Timestamp>() {

@@ -9,9 +9,8 @@ use super::doc::Doc;
 use super::fields::{key_text, suggestion};
 use super::{Kind, Node};
 use crate::rule::diagnostic::codes;
+use crate::rule::duration;
 
-/// The longest duration: ten years. Longer ones are slips, and sums with them could overflow.
-pub(crate) const DURATION_MAX: Duration = Duration::from_secs(3650 * 86_400);
 /// The most elements of a list whose elements have no limit of their own.
 pub(crate) const LIST_MAX: usize = 1000;
 
@@ -127,7 +126,7 @@ impl Doc {
                 return None;
             }
         };
-        match parse_duration(text) {
+        match duration::parse(text) {
             Ok(value) if value.is_zero() => {
                 self.error(codes::INVALID_DURATION, node.span.clone(), format!("{what} must not be zero"));
                 None
@@ -254,23 +253,4 @@ impl Doc {
             }
         })
     }
-}
-
-/// Reads `500ms`, `30s`, `5m`, `1h`, `7d`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let unit_ms: u64 = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err("is not a duration".into()),
-    };
-    if number.is_empty() {
-        return Err("is not a duration".into());
-    }
-    let duration = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms)).map(Duration::from_millis);
-    duration.filter(|duration| *duration <= DURATION_MAX).ok_or_else(|| "is longer than ten years".into())
 }

@@ -126,3 +126,19 @@ async fn many_runs_go_on_at_once() {
         .count();
     assert_eq!(ended, 64);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zz_throughput() {
+    let case = Case::new("    guards: { rate: { max: 100000, per: 1h } }\n    steps: [ { run: [/bin/true] } ]\n");
+    let watch = Stopwatch::start();
+    let mut n = 0;
+    while n < 3000 {
+        while case.runner.active_len() < 32 && n < 3000 {
+            case.runner.start(case.intent(&format!("r-{n}"))).expect("it starts");
+            n += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    case.runner.drain(Duration::from_secs(60)).await;
+    println!("THROUGHPUT {} per s", 3000.0 / watch.elapsed().as_secs_f64());
+}

@@ -26,23 +26,13 @@ async fn the_environment_is_what_is_given_and_nothing_else() {
 
 #[tokio::test]
 async fn only_the_standard_descriptors_reach_the_program() {
-    let own: Vec<_> = inherited();
-    let result = Case::new().shell("for fd in /proc/$$/fd/*; do if [ -e $fd ]; then echo ${fd##*/}; fi; done").await;
+    // What whoever started this test left open; `serve` closes it first of all.
+    let own: Vec<String> = super::super::inherited::open_for_programs().iter().map(i32::to_string).collect();
+    let result = Case::new()
+        .shell("for fd in /proc/$$/fd/*; do if [ -e $fd ]; then echo ${fd##*/}; fi; done")
+        .await;
     let extra: Vec<_> = result.stdout.lines().filter(|fd| !own.contains(&(*fd).to_owned())).collect();
     assert_eq!(extra, ["0", "1", "2"], "{result:?}");
-}
-
-/// Descriptors that whoever started this test left open for every program.
-fn inherited() -> Vec<String> {
-    let entries = std::fs::read_dir("/proc/self/fdinfo").expect("it lists");
-    let open = entries.flatten().filter_map(|entry| {
-        let info = std::fs::read_to_string(entry.path()).ok()?;
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
-        let closes = u32::from_str_radix(flags.trim(), 8).ok()? & 0o2_000_000 != 0;
-        let name = entry.file_name().into_string().ok()?;
-        (!closes && !["0", "1", "2"].contains(&&*name)).then_some(name)
-    });
-    open.collect()
 }
 
 #[tokio::test]

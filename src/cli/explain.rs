@@ -1,0 +1,241 @@
+//! `stanch explain`: for one event, every rule: matched or why not, which guard objected, what would be done.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{OutputFormat, cell, complain, json, say};
+use super::{Exit, setup};
+use crate::admin::views::DecisionView;
+use crate::clock::{Timestamp, wall_now};
+use crate::config::Config;
+use crate::decide::explain::{Explanation, RuleExplanation, explain};
+use crate::decide::{Question, Scope};
+use crate::engine::{Options, event_of, load_event, settings};
+use crate::event::{self, Event};
+use crate::journal::FILE_NAME;
+use crate::journal::history::History;
+use crate::journal::read::Reader;
+use crate::journal::store::StoreError;
+use crate::report::printable;
+use crate::rule::RuleSet;
+
+/// The largest event file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// For one event, every rule: matched or why not, which guard objected, what would be done.
+#[derive(Debug, Args)]
+#[group(id = "which", required = true, multiple = false, args = ["file", "event"])]
+pub(super) struct Explain {
+    /// A file with the body of a push.
+    file: Option<PathBuf>,
+    /// The id of an event in the journal.
+    #[arg(long, value_name = "EVENT_ID")]
+    event: Option<String>,
+    /// Only this rule.
+    #[arg(long, value_name = "ID")]
+    rule: Option<String>,
+    /// On today's history, where the one just before the recorded event is the default.
+    #[arg(long, requires = "event")]
+    now: bool,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: OutputFormat,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// What was decided when the event came, where it is a recorded one.
+    recorded: Option<DecisionView>,
+    /// What the current rules say.
+    current: Explanation,
+}
+
+/// An event with the history that it is asked on.
+struct Case {
+    event: Event,
+    seq: u64,
+    newest: Option<Event>,
+    history: History,
+    at: Timestamp,
+    recorded: Option<DecisionView>,
+}
+
+impl Explain {
+    pub(super) fn run(self, config: &Path) -> Exit {
+        match self.answer(config) {
+            Err(exit) => exit,
+            Ok(answer) => {
+                match self.format {
+                    OutputFormat::Json => json(&answer),
+                    OutputFormat::Human => show(&answer),
+                }
+                Exit::Done
+            }
+        }
+    }
+
+    fn answer(&self, config: &Path) -> Result<Answer, Exit> {
+        let config = setup::config(config)?;
+        let rules = setup::rules(&config)?;
+        if let Some(id) = &self.rule
+            && rules.get(&crate::rule::RuleId::new(id.as_str())).is_none()
+        {
+            complain(&format!("there is no rule {}", printable(id)));
+            return Err(Exit::No);
+        }
+        let case = match (&self.file, &self.event) {
+            (Some(file), _) => of_file(file, &config)?,
+            (None, id) => self.of_journal(id.as_deref().unwrap_or_default(), &config)?,
+        };
+        Ok(ask(case, &config, &rules, self.rule.as_deref()))
+    }
+
+    fn of_journal(&self, id: &str, config: &Config) -> Result<Case, Exit> {
+        let found =
+            Reader::open(&config.data.join(FILE_NAME)).and_then(|reader| recorded(&reader, id, self.now, config));
+        match found {
+            Ok(Some(case)) => Ok(case),
+            Ok(None) => {
+                complain(&format!("there is no event {} with a body in the journal", printable(id)));
+                Err(Exit::No)
+            }
+            Err(error) => Err(journal_error(&error)),
+        }
+    }
+}
+
+fn journal_error(error: &StoreError) -> Exit {
+    complain(&error.to_string());
+    Exit::Journal
+}
+
+fn ask(case: Case, config: &Config, rules: &RuleSet, only: Option<&str>) -> Answer {
+    let options = Options::of_reader();
+    let settings = settings(config, &options);
+    let question = Question {
+        event: &case.event,
+        seq: case.seq,
+        newest: case.newest.as_ref(),
+        rules,
+        settings: &settings,
+        scope: Scope::Every,
+    };
+    Answer { recorded: case.recorded, current: explain(&question, case.history, case.at, only) }
+}
+
+/// A push in a file, asked on what the journal holds, if there is one, at the time of its `event_time`.
+fn of_file(file: &Path, config: &Config) -> Result<Case, Exit> {
+    let fail = |why: String| {
+        complain(&format!("cannot explain {}: {why}", file.display()));
+        Exit::No
+    };
+    let size = std::fs::metadata(file).map_err(|error| fail(error.to_string()))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(fail(format!("it has {size} bytes, and {FILE_BYTES_MAX} is the limit")));
+    }
+    let body = std::fs::read(file).map_err(|error| fail(error.to_string()))?;
+    let source: Arc<str> = config.sources.first().map_or("file", |source| source.name.as_str()).into();
+    let now = wall_now();
+    let event = event::read(body.into(), source, now).map_err(|error| fail(error.to_string()))?;
+    let mut history = History::default();
+    history.newest.set_strict(config.strict_ordering);
+    let journal = config.data.join(FILE_NAME);
+    if journal.exists() {
+        let folded = Reader::open(&journal).and_then(|reader| {
+            reader.scan(0, |stored| {
+                history.apply(stored.seq, stored.at, &stored.record);
+                true
+            })
+        });
+        folded.map_err(|error| journal_error(&error))?;
+    }
+    let seq = history.last_seq() + 1;
+    Ok(Case { event, seq, newest: None, history, at: now, recorded: None })
+}
+
+/// A recorded event, asked on the history just before it was decided, or on today's.
+fn recorded(reader: &Reader, id: &str, now: bool, config: &Config) -> Result<Option<Case>, StoreError> {
+    let Some(push) = reader.push(id)? else { return Ok(None) };
+    let Some(event) = event_of(&push) else { return Ok(None) };
+    let decision = reader.decision_on(push.seq)?;
+    let decided_seq = decision.as_ref().map_or(u64::MAX, |decision| decision.seq);
+    let at = match &decision {
+        Some(decision) if !now => decision.at,
+        _ => wall_now(),
+    };
+    let mut history = History::default();
+    history.newest.set_strict(config.strict_ordering);
+    reader.scan(0, |stored| {
+        if !now && stored.seq >= decided_seq {
+            return false;
+        }
+        history.apply(stored.seq, stored.at, &stored.record);
+        true
+    })?;
+    if !now {
+        history.settle_before(push.seq);
+    }
+    let newest = match history.newest.get(&event.entity) {
+        Some(newest) if event.time < newest.time && !newest.closed => load_event(reader, newest.seq)?,
+        _ => None,
+    };
+    let recorded = decision.as_ref().and_then(DecisionView::of);
+    Ok(Some(Case { event, seq: push.seq, newest, history, at, recorded }))
+}
+
+fn show(answer: &Answer) {
+    let current = &answer.current;
+    say(&format!("event {}  {}", cell(&current.event, 128), printable(&current.event_type)));
+    if let Some(title) = &current.title {
+        say(&format!("  {}", cell(title, 200)));
+    }
+    if let Some(recorded) = &answer.recorded {
+        say("");
+        say(&format!("recorded {} by rule set {}:", recorded.at, recorded.generation));
+        if let Some(newest) = recorded.late_since {
+            say(&format!("  late: a newer event, of {newest}, came before"));
+        } else if recorded.rules.is_empty() {
+            say("  it concerned no rule");
+        }
+        for rule in &recorded.rules {
+            let reason = rule.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
+            say(&format!("  {}: {}{reason}", rule.rule, rule.outcome));
+        }
+        say("");
+        say("the current rules say:");
+    }
+    if let Some(newest) = current.late_since {
+        say(&format!("  late: a newer event of the same entity, of {newest}, came before"));
+    }
+    if current.rules.is_empty() {
+        say("  there is no rule to ask");
+    }
+    current.rules.iter().for_each(show_rule);
+}
+
+fn show_rule(rule: &RuleExplanation) {
+    let (style, reset) = (anstyle::Style::new().bold(), anstyle::Reset);
+    let owner = rule.owner.as_deref().map(|owner| format!(", owner {}", printable(owner))).unwrap_or_default();
+    say("");
+    say(&format!("{style}{}{reset}: {} (mode {}, {}{owner})", rule.rule, rule.outcome, rule.mode, rule.place));
+    if let Some(reason) = &rule.reason {
+        let until = rule.until.map(|until| format!(" (until {until})")).unwrap_or_default();
+        say(&format!("  {}{until}", printable(reason)));
+    }
+    for clause in &rule.clauses {
+        let (mark, verb) = if clause.holds { ("+", "is") } else { ("-", "but sees") };
+        say(&format!("  {mark} {} {}, {verb} {}", clause.clause, printable(&clause.expected), printable(&clause.seen)));
+    }
+    if let Some(target) = &rule.target {
+        say(&format!("  target {}", cell(target, 200)));
+    }
+    if let Some(plan) = &rule.plan {
+        say("  plan:");
+        let text = serde_json::to_string_pretty(plan).unwrap_or_default();
+        text.lines().for_each(|line| say(&format!("    {}", printable(line))));
+    }
+}

@@ -1,0 +1,81 @@
+//! What commands print: results on standard output, everything else on standard error.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the place that prints")]
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::report::printable;
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum OutputFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// For machines.
+    Json,
+}
+
+/// Prints a line of a result. `line` may hold styles, but no text that came from outside and was not made printable.
+pub(super) fn say(line: &str) {
+    // A reader that went away, as `head` does, is no reason to fail.
+    writeln!(anstream::stdout(), "{line}").ok();
+}
+
+/// Prints a note or an error for the person at the terminal.
+pub(super) fn note(line: &str) {
+    anstream::eprintln!("{line}");
+}
+
+/// Says why a command failed.
+pub(super) fn complain(message: &str) {
+    let (style, reset) = (anstyle::AnsiColor::Red.on_default().bold(), anstyle::Reset);
+    anstream::eprintln!("{style}error{reset}: {message}");
+}
+
+/// Prints a value as JSON.
+pub(super) fn json<T: Serialize>(value: &T) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => say(&text),
+        Err(error) => complain(&format!("the result cannot be written as JSON: {error}")),
+    }
+}
+
+/// Whether standard error is a terminal that wants colour.
+pub(super) fn wants_colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Text from outside, cut to `width` characters and without anything a terminal would act on.
+pub(super) fn cell(text: &str, width: usize) -> String {
+    let text = printable(text);
+    match text.char_indices().nth(width) {
+        None => text.into_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+/// Prints rows in columns; `head` names them.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
+    let mut widths: Vec<usize> = head.iter().map(|name| name.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &[String]| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
+            let missing = width - cell.chars().count().min(*width);
+            format!("{cell}{}", " ".repeat(missing))
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
+    let (style, reset) = (anstyle::Style::new().bold(), anstyle::Reset);
+    say(&format!("{style}{}{reset}", line(&head)));
+    for row in rows {
+        say(&line(row));
+    }
+}

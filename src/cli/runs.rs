@@ -1,0 +1,150 @@
+//! `stanch runs`: what was done, what waits, and what a person says to it.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde_json::json as value;
+
+use super::Exit;
+use super::client::{Client, Done, segment};
+use super::output::{OutputFormat, cell, json, note, say, table};
+use crate::admin::views::{RunStory, RunView, StepView};
+use crate::journal::record::{StepEnd, StepResult};
+use crate::report::printable;
+
+/// Runs and approvals.
+#[derive(Debug, Args)]
+pub(super) struct Runs {
+    #[command(subcommand)]
+    command: Option<What>,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    format: OutputFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The newest runs, those that wait or act first (the default).
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// One run with its steps and their output.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Call off a run that waits or acts.
+    Cancel {
+        /// Its id.
+        id: String,
+    },
+    /// Allow a run that waits for approval.
+    Approve {
+        /// Its id.
+        id: String,
+    },
+    /// Refuse a run that waits for approval.
+    Deny {
+        /// Its id.
+        id: String,
+    },
+}
+
+impl Runs {
+    pub(super) fn run(self, config: &Path) -> Exit {
+        self.ask(config).err().unwrap_or(Exit::Done)
+    }
+
+    fn ask(self, config: &Path) -> Result<(), Exit> {
+        let client = Client::new(config)?;
+        match self.command.unwrap_or(What::List { limit: 50 }) {
+            What::List { limit } => {
+                let runs: Vec<RunView> = client.get(&format!("runs?limit={limit}"))?;
+                match self.format {
+                    OutputFormat::Json => json(&runs),
+                    OutputFormat::Human => list(&runs),
+                }
+            }
+            What::Show { id } => {
+                let story: RunStory = client.get(&format!("runs/{}", segment(&id)))?;
+                match self.format {
+                    OutputFormat::Json => json(&story),
+                    OutputFormat::Human => say_story(&story),
+                }
+            }
+            What::Cancel { id } => act(&client, &id, "cancel", "cancelled")?,
+            What::Approve { id } => act(&client, &id, "approve", "approved")?,
+            What::Deny { id } => act(&client, &id, "deny", "denied")?,
+        }
+        Ok(())
+    }
+}
+
+fn act(client: &Client, id: &str, verb: &str, done: &str) -> Result<(), Exit> {
+    let _: Done = client.post(&format!("runs/{}/{verb}", segment(id)), &value!({}))?;
+    note(&format!("run {} is {done}", printable(id)));
+    Ok(())
+}
+
+fn list(runs: &[RunView]) {
+    let row = |run: &RunView| {
+        vec![
+            run.since.to_string(),
+            cell(&run.run, 24),
+            cell(&run.rule, 40),
+            cell(&run.target, 40),
+            run.state.clone(),
+            run.duration_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
+            cell(run.error.as_deref().unwrap_or_default(), 60),
+        ]
+    };
+    table(&["SINCE", "RUN", "RULE", "TARGET", "STATE", "TOOK", "WHY"], &runs.iter().map(row).collect::<Vec<_>>());
+}
+
+/// Prints a run with everything it did.
+pub(super) fn say_story(story: &RunStory) {
+    let run = &story.run;
+    say(&format!("{}  {} on {}: {}", printable(&run.run), run.rule, cell(&run.target, 120), run.state));
+    if let Some(event) = &run.event {
+        say(&format!("  for event {}", printable(event)));
+    }
+    if let Some(error) = &run.error {
+        say(&format!("  {}", printable(error)));
+    }
+    story.steps.iter().for_each(say_step);
+}
+
+fn say_step(view: &StepView) {
+    let tries = if view.attempt > 1 { format!(" (try {})", view.attempt) } else { String::new() };
+    let end = view.result.as_ref().map_or_else(|| "running".to_owned(), describe);
+    say(&format!("  {} {}{tries}: {end}", view.started_at, cell(&view.name, 100)));
+    let Some(result) = &view.result else { return };
+    for (name, text) in [("out", &result.stdout), ("err", &result.stderr)] {
+        for line in text.lines() {
+            say(&format!("    {name} | {}", printable(line)));
+        }
+    }
+    if result.dropped_bytes > 0 {
+        say(&format!("    {} bytes of output were left out", result.dropped_bytes));
+    }
+}
+
+fn describe(result: &StepResult) -> String {
+    let end = match result.end {
+        StepEnd::Succeeded => "succeeded",
+        StepEnd::Failed => "failed",
+        StepEnd::TimedOut => "timed out",
+        StepEnd::Cancelled => "cancelled",
+        StepEnd::Skipped => "skipped",
+    };
+    let code = match (result.exit_code, result.signal, result.status) {
+        (Some(code), ..) => format!(", exit code {code}"),
+        (_, Some(signal), _) => format!(", signal {signal}"),
+        (.., Some(status)) => format!(", status {status}"),
+        _ => String::new(),
+    };
+    let error = result.error.as_deref().map(|error| format!(", {}", printable(error))).unwrap_or_default();
+    format!("{end} after {} ms{code}{error}", result.duration_ms)
+}

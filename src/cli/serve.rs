@@ -1,0 +1,115 @@
+//! `stanch serve`: the daemon.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::output::complain;
+use super::{Exit, setup};
+use crate::admin;
+use crate::engine::{Engine, GRACE, Options, StartError};
+use crate::report::logging;
+use crate::report::redact::Redactor;
+
+/// Run the daemon.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Decide and record everything, execute nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Listen here instead of where the config says.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(super) fn run(self, config: &Path) -> Exit {
+        let served = setup::runtime().and_then(|runtime| runtime.block_on(self.serve(config)));
+        served.err().unwrap_or(Exit::Done)
+    }
+
+    async fn serve(self, config: &Path) -> Result<(), Exit> {
+        let config = setup::config(config)?;
+        let rules = setup::rules(&config)?;
+        let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
+        logging::init(&config.log, Arc::clone(&redactor)).map_err(|error| fail(&error, Exit::Config))?;
+        let own_binary = own_binary()?;
+        let options = Options { dry_run: self.dry_run, listen: self.listen, own_binary, redactor };
+        let admin = config.admin.clone();
+        let (count, mode) = (rules.rules.len(), config.mode);
+        // Taken up before anything starts, so that no signal in between ends the process unasked.
+        let mut signals = Signals::new().map_err(|error| fail(&error.to_string(), Exit::Internal))?;
+        let mut engine = Engine::start(config, rules, options).await.map_err(|error| fail_start(&error))?;
+        let handle = engine.handle();
+        let (stop_admin, stopping) = watch::channel(false);
+        let served = match admin::serve(&admin, handle.clone(), stopping).await {
+            Ok(served) => served,
+            Err(error) => {
+                engine.stop(GRACE).await;
+                return Err(fail(&error.to_string(), Exit::Config));
+            }
+        };
+        let (webhook, socket) = (engine.webhook(), served.socket.display().to_string());
+        tracing::info!(%webhook, socket, rules = count, %mode, dry_run = self.dry_run, "stanch is ready");
+        let failed = loop {
+            tokio::select! {
+                reason = engine.failed() => break Some(reason),
+                _ = signals.terminate.recv() => break None,
+                _ = signals.interrupt.recv() => break None,
+                _ = signals.hangup.recv() => {
+                    // What is wrong with the new set is logged; the old one goes on.
+                    handle.reload(false).await.ok();
+                }
+            }
+        };
+        tracing::info!("stanch is stopping");
+        stop_admin.send_replace(true);
+        engine.stop(GRACE).await;
+        served.ended().await;
+        match failed {
+            None => Ok(()),
+            Some(reason) => Err(fail(&reason, Exit::Journal)),
+        }
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// The path of our own binary, which sets up the processes of steps that ask for an account.
+pub(super) fn own_binary() -> Result<PathBuf, Exit> {
+    std::env::current_exe()
+        .map_err(|error| fail(&format!("cannot tell where our own binary is: {error}"), Exit::Internal))
+}
+
+fn fail(message: &str, exit: Exit) -> Exit {
+    complain(message);
+    exit
+}
+
+fn fail_start(error: &StartError) -> Exit {
+    let exit = match error {
+        StartError::Store(_) | StartError::Refused(_) => Exit::Journal,
+        StartError::Receiver(_) | StartError::Secret(_) | StartError::Listen { .. } => Exit::Config,
+        StartError::Runner(_) | StartError::Io { .. } => Exit::Internal,
+    };
+    fail(&error.to_string(), exit)
+}
