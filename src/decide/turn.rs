@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, condition, steps_of};
+use super::{Settings, apart, condition, steps_of};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
@@ -103,7 +103,8 @@ pub struct Turning<'a> {
 
 /// Decides again on a run whose turn has come.
 pub fn turn(turning: &Turning<'_>, history: &History, now: Timestamp) -> Turn {
-    match again(turning, history, now) {
+    // What panics never acts.
+    match apart(|| again(turning, history, now)).flatten() {
         Ok(turn) => turn,
         Err(reason) => Turn::End { end: RunEnd::Cancelled, reason },
     }
