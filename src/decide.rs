@@ -266,6 +266,7 @@ fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: 
         gate: guard::gate(proposal),
         counted_until: now.plus(remembered(rule, settings)),
         expires,
+        held_until: consent.hold,
         cancel_on: guards.hold.as_ref().map(|hold| hold.cancel_on.clone()).unwrap_or_default(),
     }
 }
@@ -288,3 +289,5 @@ fn remembered(rule: &Rule, settings: &GuardSettings) -> Duration {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod world;

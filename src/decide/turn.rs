@@ -23,7 +23,7 @@ pub enum Readiness {
     Blocked,
     /// It waited too long.
     Expired,
-    /// It has to be decided again.
+    /// It has to be decided again; if its rule is no longer in force, so that it ends.
     Ready,
 }
 
@@ -40,6 +40,8 @@ pub fn readiness(
     if now >= run.expires {
         return Readiness::Expired;
     }
+    // Its next look ends it, whatever it waits for.
+    let Some(rule) = rules.get(&run.rule) else { return Readiness::Ready };
     match waits {
         Waits::Approval => return Readiness::NotYet,
         Waits::Hold { until } if now < until => return Readiness::NotYet,
@@ -48,8 +50,7 @@ pub fn readiness(
     if history.paused(now).is_some() || history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max {
         return Readiness::NotYet;
     }
-    let max = rules.get(&run.rule).map_or(u32::MAX, |rule| rule.guards.concurrency.max);
-    if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= max {
+    if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= rule.guards.concurrency.max {
         return Readiness::Blocked;
     }
     Readiness::Ready

@@ -157,6 +157,7 @@ impl Decider {
     /// An event whose body is gone cannot be decided on; it still orders others.
     fn history_only(&mut self, observed: &Observed, round: &mut Round) {
         self.history.observe(observed);
+        self.flush_unconcerned(round);
         round.records.push(Record::SetAside {
             event: observed.event.clone(),
             seq: observed.seq,
@@ -388,6 +389,10 @@ impl Decider {
             }
             Command::EndWaiting { run, end, reason, reply } => {
                 let answer = match self.history.runs.get(&run) {
+                    // Only what was asked of a person can be denied.
+                    Some(known) if end == RunEnd::Denied && !known.awaits_approval() => {
+                        Err(format!("run {run} does not wait for approval"))
+                    }
                     Some(known) if known.is_waiting() => Ok(()),
                     Some(_) => Err(format!("run {run} does not wait any more")),
                     None => Err(format!("no run {run} waits or acts")),
