@@ -157,13 +157,13 @@ fn yaml_surprises_are_refused_with_their_place() {
         ("rules:\n  - id: one\n    id: two\n", "duplicate-key", (3, 5)),
         (
             "rules:\n  - id: one\n    match: { events: [i_new], channels: [\"*\"], labels: { a: no } }\n",
-            "yaml-ambiguous",
-            "3:61",
+            "quote-label",
+            (3, 61),
         ),
         (
             "rules:\n  - id: one\n    match: { events: [i_new], channels: [\"*\"], labels: { a: 0755 } }\n",
-            "yaml-ambiguous",
-            "3:61",
+            "quote-label",
+            (3, 61),
         ),
     ] {
         let folder = Folder::with_rules(text);
