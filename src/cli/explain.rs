@@ -127,7 +127,7 @@ fn ask(case: Case, config: &Config, rules: &RuleSet, only: Option<&str>) -> Answ
     Answer { recorded: case.recorded, current: explain(&question, case.history, case.at, only) }
 }
 
-/// A push in a file, asked on what the journal holds, if there is one, at the time of its `event_time`.
+/// A push in a file, asked on what the journal holds, if there is one, as if it came now.
 fn of_file(file: &Path, config: &Config) -> Result<Case, Exit> {
     let fail = |why: String| {
         complain(&format!("cannot explain {}: {why}", file.display()));
