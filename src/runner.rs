@@ -245,11 +245,6 @@ impl<S: RecordSink> Shared<S> {
             Ok(walked) => {
                 let Walked { end, error, acted } = walked;
                 let error = error.map(|error| self.settings.load().redactor.redact(&error).into_owned());
-                tracing::info!(
-                    run = %intent.run, rule = %intent.rule.id, end = end.name(),
-                    error = error.as_deref().map(|error| crate::report::printable(error).into_owned()),
-                    took_ms = watch.elapsed_ms(), "run ended"
-                );
                 let record = Record::RunEnded {
                     run: intent.run.clone(),
                     rule: intent.rule.id.clone(),

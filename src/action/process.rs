@@ -15,12 +15,14 @@
 //! What a tree is, and how all of it is ended, is told in `tree`.
 
 mod capture;
+mod inherited;
 mod leftovers;
 mod spawn;
 mod table;
 mod tree;
 
 pub(super) use capture::Capture;
+pub use inherited::close_inherited;
 pub use leftovers::{StartTime, end_leftovers};
 pub use spawn::StartError;
 pub use tree::reap_adopted;

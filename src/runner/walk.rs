@@ -233,7 +233,7 @@ impl<S: RecordSink> Walk<S> {
             run: self.intent.run.clone(),
             phase: at.phase,
             step: at.index,
-            name: name::of(at.step),
+            name: self.name(at),
             attempt,
         })?;
         self.acted = true;
@@ -272,6 +272,11 @@ impl<S: RecordSink> Walk<S> {
         self.shared.actor.act(call, &expected, &attempt).await
     }
 
+    /// What the step is called on record. A rule may hold what it should not.
+    fn name(&self, at: At<'_>) -> String {
+        self.shared.settings.load().redactor.redact(&name::of(at.step)).into_owned()
+    }
+
     fn record_end(&self, at: At<'_>, attempt: u32, mut result: StepResult) -> Result<StepResult, Refused> {
         if let Some(error) = &mut result.error {
             *error = self.shared.settings.load().redactor.redact(error).into_owned();
@@ -281,7 +286,7 @@ impl<S: RecordSink> Walk<S> {
             run: self.intent.run.clone(),
             phase: at.phase,
             step: at.index,
-            name: name::of(at.step),
+            name: self.name(at),
             attempt,
             result: result.clone(),
         })?;
