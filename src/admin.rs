@@ -5,4 +5,4 @@ mod listen;
 mod routes;
 pub mod views;
 
-pub use listen::{AdminError, serve};
+pub use listen::{AdminError, Served, serve};

@@ -11,6 +11,7 @@ mod explain;
 mod init;
 mod output;
 mod pause;
+mod payload;
 mod reload;
 mod runs;
 mod send;

@@ -130,7 +130,7 @@ impl Engine {
         let report = Arc::new(Report::new());
         let redactor = Arc::clone(&options.redactor);
         redactor.store(Arc::new(redactor_for(&config)?));
-        let receiver_settings = receiver_settings(&config)?;
+        let receiver_settings = receiver_settings(&config, &options).map_err(StartError::Receiver)?;
 
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
@@ -177,6 +177,7 @@ impl Engine {
             reader,
             clock: Arc::clone(&clock),
             report: Arc::clone(&report),
+            unconcerned: None,
         };
         let receiver_settings = Arc::new(ArcSwap::from_pointee(receiver_settings));
         let (stop_receiver, stopping) = watch::channel(false);
@@ -314,8 +315,12 @@ fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) 
     }
 }
 
-fn receiver_settings(config: &Config) -> Result<receiver::Settings, StartError> {
-    receiver::Settings::from_config(config).map_err(|errors| StartError::Receiver(lines(&errors)))
+/// The receiver's settings, for the address that is really listened on: a source without authentication is refused
+/// where `--listen` opens it to others, as it is where the config does.
+fn receiver_settings(config: &Config, options: &Options) -> Result<receiver::Settings, String> {
+    let listen = options.listen.unwrap_or(config.listen);
+    let config = Config { listen, ..config.clone() };
+    receiver::Settings::from_config(&config).map_err(|errors| lines(&errors))
 }
 
 /// A redactor for every secret that the config names.
@@ -340,4 +345,25 @@ pub fn event_of(stored: &crate::journal::store::Stored) -> Option<Event> {
     let body = stored.payload.clone()?;
     // It was read once before it was accepted, by the same rules.
     event::read(body.into(), source.as_str().into(), stored.at).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unguarded_source_cannot_be_opened_by_an_option() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("stanch.yaml");
+        std::fs::write(&file, "sources: [ { name: a, path: /a, auth: none } ]\n").unwrap();
+        let config = crate::config::load::load(&file).unwrap().config;
+        let listening = |listen: Option<&str>| {
+            let options = Options { listen: listen.map(|addr| addr.parse().unwrap()), ..Options::of_reader() };
+            receiver_settings(&config, &options)
+        };
+        assert!(listening(None).is_ok());
+        assert!(listening(Some("[::1]:0")).is_ok());
+        let refused = listening(Some("0.0.0.0:0")).unwrap_err();
+        assert!(refused.contains("auth: none"), "{refused}");
+    }
 }

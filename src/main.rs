@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// Events are made by one thread and dropped by another, which the system's allocator answers with contention: under
+/// load this one takes a quarter more pushes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     stanch::cli::main()
 }

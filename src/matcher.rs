@@ -42,10 +42,11 @@ pub fn still_holds(block: &Match, event: &Event) -> Result<(), Clause> {
 /// Every clause of `block`, held against `event`.
 pub fn clauses(block: &Match, event: &Event) -> Vec<Clause> {
     let mut all = Vec::new();
-    let _: ControlFlow<()> = Walk::default().block(block, event, &mut |holds, clause| {
+    let walked: ControlFlow<()> = Walk::default().block(block, event, &mut |holds, clause| {
         all.push(Clause { holds, ..clause() });
         ControlFlow::Continue(())
     });
+    debug_assert!(walked.is_continue(), "this visitor never breaks");
     all
 }
 
@@ -58,6 +59,9 @@ fn first_failure(block: &Match, event: &Event, walk: Walk) -> Result<(), Clause>
     }
 }
 
+/// Is told whether a clause holds, and can ask for a description of it.
+type Visit<'v, B> = dyn FnMut(bool, &dyn Fn() -> Clause) -> ControlFlow<B> + 'v;
+
 /// Goes through the clauses of a block in their documented order, the cheap ones first.
 #[derive(Debug, Clone, Copy, Default)]
 struct Walk {
@@ -67,12 +71,7 @@ struct Walk {
 
 impl Walk {
     /// Calls `visit` with whether each clause holds and a way to describe it; stops where it breaks.
-    fn block<B>(
-        self,
-        block: &Match,
-        event: &Event,
-        visit: &mut dyn FnMut(bool, &dyn Fn() -> Clause) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+    fn block<B>(self, block: &Match, event: &Event, visit: &mut Visit<'_, B>) -> ControlFlow<B> {
         if let Some(patterns) = block.events.as_ref().filter(|_| !self.state_only) {
             let holds = patterns.iter().any(|pattern| pattern.matches(&event.event_type));
             visit(holds, &|| clause("events", one_of(patterns), text(Some(&event.event_type))))?;

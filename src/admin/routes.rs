@@ -67,8 +67,10 @@ pub(super) fn routes(
     };
     let v1 = warp::path("api").and(warp::path("v1"));
     let page = warp::query::<Page>();
-    let get = |name: &'static str| warp::get().and(v1).and(warp::path(name));
-    let post = |name: &'static str| warp::post().and(v1).and(warp::path(name)).and(warp::path::end());
+    // The path is asked before the method, so that a path that leads nowhere is 404 whatever the method.
+    let get = |name: &'static str| v1.and(warp::path(name)).and(warp::path::end()).and(warp::get());
+    let get_one = |name: &'static str| v1.and(warp::path(name)).and(id()).and(warp::path::end()).and(warp::get());
+    let post = |name: &'static str| v1.and(warp::path(name)).and(warp::path::end()).and(warp::post());
 
     let healthz = warp::path!("healthz").and(warp::get()).map(|| json(StatusCode::OK, &Simple { status: "alive" }));
     let readyz = warp::path!("readyz").and(warp::get()).and(with.clone()).then(|handle: Handle| async move {
@@ -83,36 +85,27 @@ pub(super) fn routes(
         warp::reply::with_header(text, "content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
             .into_response()
     });
-    let status = get("status")
-        .and(warp::path::end())
-        .and(with.clone())
-        .then(|handle: Handle| async move { answer(api::status(&handle).await) });
+    let status =
+        get("status").and(with.clone()).then(|handle: Handle| async move { answer(api::status(&handle).await) });
     let events = get("events")
-        .and(warp::path::end())
         .and(page)
         .and(with.clone())
         .then(|page, handle: Handle| async move { answer(api::events(&handle, page).await) });
-    let event = get("events")
-        .and(id())
-        .and(warp::path::end())
+    let event = get_one("events")
         .and(with.clone())
         .then(|id, handle: Handle| async move { answer(api::event(&handle, id).await) });
     let runs = get("runs")
-        .and(warp::path::end())
         .and(page)
         .and(with.clone())
         .then(|page, handle: Handle| async move { answer(api::runs(&handle, page).await) });
-    let run = get("runs")
-        .and(id())
-        .and(warp::path::end())
-        .and(with.clone())
-        .then(|id, handle: Handle| async move { answer(api::run(&handle, id).await) });
-    let act = warp::post()
-        .and(v1)
+    let run =
+        get_one("runs").and(with.clone()).then(|id, handle: Handle| async move { answer(api::run(&handle, id).await) });
+    let act = v1
         .and(warp::path("runs"))
         .and(id())
         .and(warp::path::param::<String>())
         .and(warp::path::end())
+        .and(warp::post())
         .and(with.clone())
         .then(move |id: String, verb: String, handle: Handle| async move {
             let act = match verb.as_str() {
@@ -176,7 +169,12 @@ fn id() -> impl Filter<Extract = (String,), Error = Rejection> + Copy + Send + S
 /// A small JSON body; an empty one stands for the defaults.
 fn body<T: Default + for<'de> Deserialize<'de> + Send + 'static>()
 -> impl Filter<Extract = (T,), Error = Rejection> + Copy + Send + Sync + 'static {
-    let none = warp::header::exact("content-length", "0").map(T::default);
+    let none = warp::header::optional::<u64>("content-length")
+        .and(warp::header::optional::<String>("transfer-encoding"))
+        .and_then(|length: Option<u64>, coding: Option<String>| async move {
+            let is_empty = length.unwrap_or(0) == 0 && coding.is_none();
+            if is_empty { Ok(T::default()) } else { Err(warp::reject::not_found()) }
+        });
     none.or(warp::body::content_length_limit(BODY_BYTES_MAX).and(warp::body::json())).unify()
 }
 

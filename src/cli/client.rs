@@ -87,7 +87,7 @@ impl Client {
 }
 
 /// The innermost reason of an error, which is the one that says something.
-fn root(error: &dyn std::error::Error) -> String {
+pub(super) fn root(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

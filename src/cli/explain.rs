@@ -27,9 +27,9 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// For one event, every rule: matched or why not, which guard objected, what would be done.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["file", "event"])]
 pub(super) struct Explain {
     /// A file with the body of a push.
+    #[arg(required_unless_present = "event", conflicts_with = "event")]
     file: Option<PathBuf>,
     /// The id of an event in the journal.
     #[arg(long, value_name = "EVENT_ID")]
@@ -38,7 +38,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
     /// On today's history, where the one just before the recorded event is the default.
-    #[arg(long, requires = "event")]
+    #[arg(long, conflicts_with = "file")]
     now: bool,
     /// How the result is printed.
     #[arg(long, value_enum, default_value_t)]
@@ -127,7 +127,7 @@ fn ask(case: Case, config: &Config, rules: &RuleSet, only: Option<&str>) -> Answ
     Answer { recorded: case.recorded, current: explain(&question, case.history, case.at, only) }
 }
 
-/// A push in a file, asked on what the journal holds, if there is one, at the time of its `event_time`.
+/// A push in a file, asked on what the journal holds, if there is one, as if it came now.
 fn of_file(file: &Path, config: &Config) -> Result<Case, Exit> {
     let fail = |why: String| {
         complain(&format!("cannot explain {}: {why}", file.display()));

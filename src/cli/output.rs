@@ -1,7 +1,5 @@
 //! What commands print: results on standard output, everything else on standard error.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the place that prints")]
-
 use std::io::{IsTerminal, Write};
 
 use serde::Serialize;

@@ -67,6 +67,10 @@ pub struct Decider {
     pub(super) reader: Reader,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) report: Arc<Report>,
+    /// Numbers of the first and last event in a row that concern no rule. Their shared record waits for the next
+    /// that has to be written, or for the tick: alone it would cost each batch of pushes a commit of its own. If it
+    /// is lost in a crash, those events are decided again.
+    pub(super) unconcerned: Option<(u64, u64)>,
 }
 
 /// What a round of deciding leads to: first all of it is recorded, then it is done.
@@ -74,8 +78,6 @@ pub struct Decider {
 struct Round {
     records: Vec<Record>,
     intents: Vec<Intent>,
-    /// Numbers of the first and last event in a row that concern no rule.
-    unconcerned: Option<(u64, u64)>,
     /// Answers to give once the round is durable.
     handled: Vec<Handled>,
 }
@@ -99,7 +101,11 @@ impl Decider {
                 command = self.commands.recv() => {
                     now = self.clock.now();
                     match command {
-                        None | Some(Command::Stop) => return Ok(self.history),
+                        None | Some(Command::Stop) => {
+                            self.flush_unconcerned(&mut round);
+                            self.finish(round, now).await?;
+                            return Ok(self.history);
+                        }
                         Some(command) => {
                             look_at_all = true;
                             self.handle(command, now, &mut round);
@@ -116,9 +122,10 @@ impl Decider {
                         self.take(one, now, &mut round)?;
                     }
                 }
-                _ = tick.tick(), if self.history.runs.waiting_len() > 0 => {
+                _ = tick.tick(), if self.history.runs.waiting_len() > 0 || self.unconcerned.is_some() => {
                     now = self.clock.now();
                     look_at_all = true;
+                    self.flush_unconcerned(&mut round);
                 }
                 _ = prune.tick() => {
                     now = self.clock.now();
@@ -143,6 +150,7 @@ impl Decider {
                 }
             }
             self.turns(now, true, &mut round)?;
+            self.flush_unconcerned(&mut round);
             self.finish(round, now).await?;
         }
         Ok(())
@@ -204,7 +212,7 @@ impl Decider {
                 Err(panic) => {
                     let error = format!("its evaluation panicked {TRIES_MAX} times: {}", panic_text(&*panic));
                     tracing::error!(event = %event.id, error, "an event was set aside");
-                    round.flush_unconcerned(rules.generation);
+                    self.flush_unconcerned(round);
                     round.records.push(Record::SetAside { event: event.id.clone(), seq, error });
                     return Ok(());
                 }
@@ -222,10 +230,11 @@ impl Decider {
             }
         }
         if recorded.is_empty() && decisions.late_since.is_none() {
-            round.unconcerned(seq);
+            let from = self.unconcerned.map_or(seq, |(from, _)| from);
+            self.unconcerned = Some((from, seq));
             return Ok(());
         }
-        round.flush_unconcerned(rules.generation);
+        self.flush_unconcerned(round);
         round.records.push(Record::Decided {
             from_seq: seq,
             to_seq: seq,
@@ -360,11 +369,27 @@ impl Decider {
         Ok(turn::turn(&turning, &self.history, now))
     }
 
+    /// Puts the shared record of events that concern no rule before whatever else the round records.
+    fn flush_unconcerned(&mut self, round: &mut Round) {
+        if let Some((from_seq, to_seq)) = self.unconcerned.take() {
+            round.records.push(Record::Decided {
+                from_seq,
+                to_seq,
+                event: None,
+                generation: self.in_force.rules.generation,
+                late_since: None,
+                decisions: Vec::new(),
+            });
+        }
+    }
+
     fn handle(&mut self, command: Command, now: Timestamp, round: &mut Round) {
         match command {
             Command::Stop => {}
             Command::Inspect(look) => look(&self.history, &self.in_force, now),
             Command::PutInForce { in_force, reply } => {
+                // They were decided by the set that was in force until now.
+                self.flush_unconcerned(round);
                 let record = Record::Reloaded {
                     generation: in_force.rules.generation,
                     rules_hash: in_force.rules.hash.clone(),
@@ -409,8 +434,7 @@ impl Decider {
     }
 
     /// Makes a round durable, and then does what it says.
-    async fn finish(&mut self, mut round: Round, now: Timestamp) -> Result<(), EngineError> {
-        round.flush_unconcerned(self.in_force.rules.generation);
+    async fn finish(&mut self, round: Round, now: Timestamp) -> Result<(), EngineError> {
         if !round.records.is_empty() {
             self.journal.append_folded(now, round.records).await?;
         }
@@ -425,26 +449,6 @@ impl Decider {
             handled.tell();
         }
         Ok(())
-    }
-}
-
-impl Round {
-    fn unconcerned(&mut self, seq: u64) {
-        self.unconcerned = Some((self.unconcerned.map_or(seq, |(from, _)| from), seq));
-    }
-
-    fn flush_unconcerned(&mut self, generation: u64) {
-        if let Some((from_seq, to_seq)) = self.unconcerned.take() {
-            let decisions = Vec::new();
-            self.records.push(Record::Decided {
-                from_seq,
-                to_seq,
-                event: None,
-                generation,
-                late_since: None,
-                decisions,
-            });
-        }
     }
 }
 

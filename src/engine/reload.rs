@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Handle;
 use super::decider::InForce;
 use super::handle::Refusal;
-use crate::receiver;
 use crate::report::redact::Redactor;
 use crate::rule::diagnostic::{Format, render};
 use crate::rule::load::Loaded;
@@ -61,8 +60,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     if !force && rules_now * 2 < rules_before {
         return Err(ReloadError::LostRules { before: rules_before, now: rules_now });
     }
-    let settings =
-        receiver::Settings::from_config(&config).map_err(|errors| ReloadError::Unusable(super::lines(&errors)))?;
+    let settings = super::receiver_settings(&config, handle.options()).map_err(ReloadError::Unusable)?;
     let redactor: Redactor = super::redactor_for(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
     let old = handle.config();
@@ -71,6 +69,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
         ("data", old.data != config.data),
         ("admin.socket", old.admin.socket != config.admin.socket),
         ("admin.listen", old.admin.listen != config.admin.listen),
+        ("admin.token", old.admin.token != config.admin.token),
         ("log", old.log != config.log),
         ("ordering", old.strict_ordering != config.strict_ordering),
     ];

@@ -18,6 +18,7 @@ pub use runs::{Reserved, Run, RunState, Runs, Waits};
 pub use slots::{Slot, Slots};
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use super::record::{Decided, Observed, Outcome, Record};
 use crate::clock::Timestamp;
@@ -25,6 +26,9 @@ use crate::rule::RuleId;
 
 /// How many failures of one rule are remembered for its breaker; more than any breaker may ask for.
 pub const FAILURES_MAX: usize = 128;
+
+/// How long a storm warning is remembered; `storm_hold` may not be longer.
+pub const STORM_HOLD_MAX: Duration = Duration::from_secs(86_400);
 
 /// The kill switch, while it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,8 +203,7 @@ impl History {
     pub fn prune(&mut self, now: Timestamp) {
         self.counts.prune(now);
         self.slots.prune(now);
-        // No guard looks back further than the longest that a storm may hold, a day.
-        self.storms.retain(|_, at| now.since(*at) < std::time::Duration::from_secs(86_400));
+        self.storms.retain(|_, at| now.since(*at) < STORM_HOLD_MAX);
         self.failures.retain(|_, times| times.back().is_some_and(|last| now.since(*last) < counts::REMEMBERED_MAX));
     }
 }

@@ -13,6 +13,7 @@ use crate::clock::{Stopwatch, Timestamp};
 use crate::event::Event;
 
 /// Something for the writer to commit.
+#[expect(clippy::large_enum_variant, reason = "nearly all are pushes, and a box would cost each an allocation")]
 pub(super) enum Submission {
     /// A push.
     Push {

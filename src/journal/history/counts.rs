@@ -8,7 +8,7 @@ use super::super::record::{Reservation, RunId, Tally};
 use crate::clock::Timestamp;
 use crate::rule::RuleId;
 
-/// The longest that anything counted is remembered. Windows in rules and config may not be longer.
+/// How long the failures of a rule are remembered after the last. The times of a breaker may not be longer.
 pub const REMEMBERED_MAX: Duration = Duration::from_secs(31 * 86_400);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,13 @@
 //! `guards`, each with its defaults.
 
+use std::time::Duration;
+
 use super::{NAMES_MAX, Reader, body, by, matching, unavailable};
 use crate::config::Config;
+use crate::journal::history::{FAILURES_MAX, REMEMBERED_MAX, STORM_HOLD_MAX};
 use crate::rule::By;
 use crate::rule::diagnostic::codes;
+use crate::rule::duration::show;
 use crate::rule::guards::{Active, Attempts, BlastRadius, Breaker, Concurrency, Guards, Hold, Over, Rate, Threshold};
 use crate::rule::yaml::doc::Doc;
 use crate::rule::yaml::fields::{Fields, key_text, suggestion};
@@ -44,7 +48,7 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, has_target: bool) -> Guards
     if let Some(max_wait) = fields.get("max_wait").and_then(|node| doc.duration(node, "`max_wait`")) {
         guards.max_wait = max_wait;
     }
-    guards.storm_hold = fields.get("storm_hold").and_then(|node| doc.duration(node, "`storm_hold`"));
+    guards.storm_hold = fields.get("storm_hold").and_then(|node| remembered(doc, node, "`storm_hold`", STORM_HOLD_MAX));
     fields.close();
     guards
 }
@@ -169,17 +173,35 @@ fn breaker(reader: &Reader<'_>, node: &Node) -> Option<Breaker> {
     let doc = reader.doc;
     let fields = Fields::open(doc, node, "`breaker`")?;
     let mut read = Breaker::default();
-    if let Some(failures) = fields.get("failures").and_then(|node| doc.count(node, "`breaker.failures`", 1)) {
+    // Failures beyond what the history remembers would never open it.
+    let failures_max = i64::try_from(FAILURES_MAX).unwrap_or(i64::MAX);
+    let failures = fields.get("failures").and_then(|node| doc.int(node, "`breaker.failures`", 1..=failures_max));
+    if let Some(failures) = failures.and_then(|failures| u32::try_from(failures).ok()) {
         read.failures = failures;
     }
-    if let Some(within) = fields.get("within").and_then(|node| doc.duration(node, "`breaker.within`")) {
+    if let Some(within) =
+        fields.get("within").and_then(|node| remembered(doc, node, "`breaker.within`", REMEMBERED_MAX))
+    {
         read.within = within;
     }
-    if let Some(open_for) = fields.get("open_for").and_then(|node| doc.duration(node, "`breaker.open_for`")) {
+    if let Some(open_for) =
+        fields.get("open_for").and_then(|node| remembered(doc, node, "`breaker.open_for`", REMEMBERED_MAX))
+    {
         read.open_for = open_for;
     }
     fields.close();
     Some(read)
+}
+
+/// A duration that is no longer than what it asks about is remembered; beyond that the guard would forget in silence.
+fn remembered(doc: &Doc, node: &Node, what: &str, max: Duration) -> Option<Duration> {
+    let duration = doc.duration(node, what)?;
+    if duration > max {
+        let message = format!("{what} is longer than {}, the most that is remembered", show(max));
+        doc.error(codes::INVALID_VALUE, node.span.clone(), message);
+        return None;
+    }
+    Some(duration)
 }
 
 fn attempts(reader: &Reader<'_>, node: &Node) -> Option<Attempts> {

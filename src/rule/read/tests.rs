@@ -412,6 +412,19 @@ fn nesting_and_counts_have_limits() {
 }
 
 #[test]
+fn guards_ask_no_further_back_than_is_remembered() {
+    let guards = |text: &str| rule(&format!("guards: {{ {text} }}\n"));
+    check(&guards("breaker: { failures: 128, within: 31d, open_for: 31d }, storm_hold: 1d"), &[]);
+    for text in
+        ["breaker: { failures: 129 }", "breaker: { within: 32d }", "breaker: { open_for: 32d }", "storm_hold: 25h"]
+    {
+        let loaded = load_text(&guards(text));
+        assert!(found(&loaded).iter().all(|found| found.ends_with(" invalid-value")), "{text}: {:?}", found(&loaded));
+        assert!(loaded.set.is_none(), "{text}");
+    }
+}
+
+#[test]
 fn a_test_file_needs_no_rules() {
     let folder = Folder::new();
     folder.write("rules/a.yaml", &rule("owner: x"), 0o644);

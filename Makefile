@@ -1,0 +1,21 @@
+# The commands that people and CI use. `make test` needs Rust and a C compiler, nothing else.
+
+.PHONY: test lint bench demo fmt
+
+test:
+	cargo test --locked --all-targets
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+fmt:
+	cargo fmt
+
+# Criterion for the parts, then the whole daemon under load. Takes about five minutes; see docs/performance.md.
+bench:
+	cargo bench --locked --bench core
+	cargo bench --locked --bench load
+
+demo:
+	cargo run --release --locked -- demo

@@ -1,0 +1,309 @@
+//! A daemon to test against: the real binary, in a folder of its own, on a free port, ended when the test ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// The webhook's secret in tests.
+pub(crate) const TOKEN: &str = "the-secret-of-the-tests-0123456789";
+/// How long a condition may take to come true. Generous: it bounds a failure, not a success.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Rules that no push of these tests concerns.
+pub(crate) const UNCONCERNED: &str = "rules:\n  - id: none\n    match: { events: [i_merge], channels: [Nowhere] }\n    steps: [ { run: [/bin/true] } ]\n";
+
+/// The binary under test.
+pub(crate) fn stanch() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stanch"));
+    command.env("NO_COLOR", "1");
+    command
+}
+
+/// A working folder.
+pub(crate) struct Folder {
+    folder: tempfile::TempDir,
+    pub(crate) addr: SocketAddr,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
+}
+
+impl Folder {
+    /// A folder with these rules.
+    pub(crate) fn with_rules(rules: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let made = Self { folder, addr, env: Vec::new(), args: Vec::new() };
+        for name in ["rules", "scripts", "secrets"] {
+            fs::create_dir(made.path(name)).unwrap();
+        }
+        made.write("secrets/token", TOKEN, 0o600);
+        made.write("rules/rules.yaml", rules, 0o644);
+        made.config("")
+    }
+
+    /// Writes the config anew with `extra` lines at its end.
+    pub(crate) fn config(self, extra: &str) -> Self {
+        let text = format!(
+            "listen: {}\nsources:\n  - name: flashduty\n    path: /flashduty\n    auth: {{ header: X-Stanch-Token, secret: {{ file: secrets/token }} }}\n{extra}",
+            self.addr
+        );
+        self.write("stanch.yaml", &text, 0o644);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Adds an executable script.
+    pub(crate) fn script(self, name: &str, text: &str) -> Self {
+        self.write(&format!("scripts/{name}"), text, 0o755);
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// A file's text; empty where it is not there.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Runs a command of the command line to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        stanch().args(args).arg("-c").arg(self.path("stanch.yaml")).output().unwrap()
+    }
+
+    /// Runs a command that prints JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["--format", "json"]].concat());
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Starts the daemon and waits until it is ready.
+    pub(crate) fn start(self) -> Daemon {
+        let child = self.spawn();
+        let daemon = Daemon { folder: self, child };
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// Starts the daemon and waits for its end, for those that must not start.
+    pub(crate) fn start_in_vain(&self) -> Output {
+        stanch().args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args).output().unwrap()
+    }
+
+    fn spawn(&self) -> Child {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        let mut command = stanch();
+        command.args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+}
+
+/// A running daemon; killed when dropped.
+pub(crate) struct Daemon {
+    pub(crate) folder: Folder,
+    child: Child,
+}
+
+impl Daemon {
+    fn wait_until_ready(&self) {
+        wait_for("the daemon to be ready", || {
+            let ready = admin(&self.folder.path("data/stanch.sock"), "GET", "/readyz", "");
+            ready.filter(|(status, _)| *status == 200).map(drop).ok_or_else(|| self.folder.read("log"))
+        });
+    }
+
+    /// Posts a push and returns the status and the answer.
+    pub(crate) fn push(&self, body: &Value) -> (u16, Value) {
+        post(self.folder.addr, TOKEN, body.to_string().as_bytes())
+    }
+
+    /// Posts a push that has to be accepted.
+    pub(crate) fn accept(&self, body: &Value) {
+        let (status, answer) = self.push(body);
+        assert_eq!((status, &answer["status"]), (200, &json!("accepted")), "{answer}");
+    }
+
+    /// What `stanch events show` says, once the event is decided.
+    pub(crate) fn decided(&self, event: &str) -> Value {
+        wait_for(&format!("event {event} to be decided"), || {
+            let story = self.folder.json(&["events", "show", event]);
+            if story["event"]["decision"].is_null() { Err(story.to_string()) } else { Ok(story) }
+        })
+    }
+
+    /// The outcome of the only rule that an event concerns, with its reason.
+    pub(crate) fn outcome(&self, event: &str) -> (String, String) {
+        let story = self.decided(event);
+        let rules = story["event"]["decision"]["rules"].as_array().unwrap().clone();
+        let Some(rule) = rules.first() else { return (String::new(), story.to_string()) };
+        (rule["outcome"].as_str().unwrap().to_owned(), rule["reason"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The story of the only run of an event, once it has ended.
+    pub(crate) fn ended(&self, event: &str) -> Value {
+        wait_for(&format!("the run of {event} to end"), || {
+            let story = self.decided(event);
+            let run = &story["runs"][0];
+            let is_live = matches!(
+                run["run"]["state"].as_str(),
+                None | Some("queued" | "held" | "running" | "awaiting-approval")
+            );
+            if is_live { Err(story.to_string()) } else { Ok(run.clone()) }
+        })
+    }
+
+    /// The word for how the only run of an event ended.
+    pub(crate) fn end_of(&self, event: &str) -> String {
+        self.ended(event)["run"]["state"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the daemon as a power cut would, and gives its folder back.
+    pub(crate) fn kill(mut self) -> Folder {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.into_folder()
+    }
+
+    /// Asks the daemon to stop, waits for it, and gives its folder back.
+    pub(crate) fn stop(mut self) -> Folder {
+        self.signal("TERM");
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}: {}", self.folder.read("log"));
+        self.into_folder()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    fn into_folder(mut self) -> Folder {
+        let empty = Folder { folder: tempfile::tempdir().unwrap(), addr: self.folder.addr, env: vec![], args: vec![] };
+        std::mem::replace(&mut self.folder, empty)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Waits until `look` finds what it looks for; fails with what it saw last.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < deadline, "waited in vain for {what}; saw: {seen}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Posts a body and returns the status and the answer.
+pub(crate) fn post(addr: SocketAddr, token: &str, body: &[u8]) -> (u16, Value) {
+    try_post(addr, token, body).unwrap()
+}
+
+/// The same where the daemon may die meanwhile.
+pub(crate) fn try_post(addr: SocketAddr, token: &str, body: &[u8]) -> std::io::Result<(u16, Value)> {
+    let stream = TcpStream::connect(addr)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let head = format!(
+        "POST /flashduty HTTP/1.1\r\nhost: t\r\nx-stanch-token: {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let (status, text) = exchange(stream, &[head.as_bytes(), body].concat())?;
+    Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+}
+
+/// A request to the admin socket; `None` where nobody listens.
+pub(crate) fn admin(socket: &Path, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    let stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    exchange(stream, request.as_bytes()).ok()
+}
+
+fn exchange(mut stream: impl Read + Write, request: &[u8]) -> std::io::Result<(u16, String)> {
+    stream.write_all(request)?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let status = line.split_whitespace().nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| std::io::Error::other(format!("no status in {line:?}")))?;
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest)?;
+    let rest = String::from_utf8_lossy(&rest).into_owned();
+    Ok((status, rest.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
+}
+
+/// A new incident.
+pub(crate) fn incident(event: &str, incident: &str) -> Value {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    json!({
+        "event_id": event,
+        "event_time": u64::try_from(now).unwrap(),
+        "event_type": "i_new",
+        "incident": {
+            "incident_id": incident,
+            "title": "disk full on db-07",
+            "incident_severity": "Warning",
+            "incident_status": "Warning",
+            "progress": "Triggered",
+            "channel_id": 1_163_577_812_973_i64,
+            "channel_name": "Order System",
+            "alert_cnt": 1,
+            "labels": { "check": "disk full", "resource": "db-07" }
+        }
+    })
+}
+
+/// A push changed in some fields, given by JSON pointer.
+pub(crate) fn with(mut push: Value, changes: &[(&str, Value)]) -> Value {
+    for (pointer, value) in changes {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        push.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(name.to_owned(), value.clone());
+    }
+    push
+}
+
+/// A rule that appends its run's id to `runs` in the folder, with further lines of YAML.
+pub(crate) fn marking_rule(id: &str, extra: &str) -> String {
+    format!(
+        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: \"{{{{ labels.resource }}}}\"\n    steps:\n      - shell: echo \"$STANCH_RULE $STANCH_RUN_ID $STANCH_TARGET\" >> runs\n{extra}"
+    )
+}
