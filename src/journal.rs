@@ -26,9 +26,9 @@ mod writer;
 
 pub use writer::{CommitReport, Committed};
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::future::Future;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -153,6 +153,13 @@ impl Recovered {
             Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
             Err(std::fs::TryLockError::Error(error)) => return Err(io("lock", &lock_path, error)),
         }
+        // Bodies of events are nobody else's business; SQLite gives its other files the mode of this one.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| io("create", &path, error))?;
         let store = Store::open(&path)?;
         let head_path = data.join(HEAD_NAME);
         let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;

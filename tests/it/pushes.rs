@@ -88,6 +88,10 @@ fn metrics_and_health_are_served_on_the_socket() {
     let socket = daemon.folder.path("data/stanch.sock");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&socket).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
+    for name in ["data/journal.db", "data/journal.db-wal", "data/journal.head"] {
+        let mode = std::fs::metadata(daemon.folder.path(name)).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o077, 0, "{name} is open to others");
+    }
     assert_eq!(admin(&socket, "GET", "/healthz", "").unwrap().0, 200);
     let (status, text) = admin(&socket, "GET", "/metrics", "").unwrap();
     assert_eq!(status, 200);

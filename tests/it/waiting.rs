@@ -7,7 +7,7 @@ use crate::support::{Daemon, Folder, incident, marking_rule, wait_for, with};
 /// A rule whose run goes on until the file `go` is there.
 fn slow(id: &str, extra: &str) -> String {
     format!(
-        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: \"{{{{ labels.resource }}}}\"\n    steps:\n      - shell: |\n          echo \"$STANCH_EVENT_ID starts\" >> log.txt\n          while [ ! -e go ]; do sleep 0.02; done\n          echo \"$STANCH_EVENT_ID ends\" >> log.txt\n{extra}"
+        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: \"{{{{ labels.resource }}}}\"\n    steps:\n      - shell: |\n          echo \"$STANCH_EVENT_ID starts\" >> log.txt\n          while [ ! -e go ] && [ -e stanch.yaml ]; do sleep 0.02; done\n          echo \"$STANCH_EVENT_ID ends\" >> log.txt\n{extra}"
     )
 }
 
