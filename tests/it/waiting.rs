@@ -126,6 +126,19 @@ fn a_person_approves_or_denies() {
 }
 
 #[test]
+fn only_a_run_that_waits_for_approval_can_be_denied() {
+    let rule = marking_rule("mark", "    guards: { hold: { for: 1h } }\n");
+    let daemon = Folder::with_rules(&format!("rules:\n{rule}")).start();
+    daemon.accept(&incident("e1", "i1"));
+    wait_for_state(&daemon, "e1", "held");
+    let run = daemon.decided("e1")["runs"][0]["run"]["run"].as_str().unwrap().to_owned();
+    assert_eq!(daemon.folder.run(&["runs", "deny", &run]).status.code(), Some(1));
+    assert_eq!(state(&daemon, "e1"), "held");
+    assert!(daemon.folder.run(&["runs", "cancel", &run]).status.success());
+    assert_eq!(daemon.end_of("e1"), "cancelled");
+}
+
+#[test]
 fn the_kill_switch_holds_over_restart_and_reload() {
     let daemon = Folder::with_rules(&format!("rules:\n{}", marking_rule("mark", ""))).start();
     assert!(daemon.folder.run(&["pause", "--reason", "drill"]).status.success());
