@@ -3,7 +3,7 @@
 .PHONY: test lint bench demo fmt
 
 test:
-	cargo test --locked --all-targets
+	cargo test --locked
 
 lint:
 	cargo fmt --check

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench may end early")]
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +25,13 @@ fn event(number: usize) -> Event {
     event::read(push::body(number, 1_790_000_000_000).into(), "bench".into(), NOW).unwrap()
 }
 
-/// A folder with a config and these rules, loaded.
-fn load(rules: &str) -> (tempfile::TempDir, Config, RuleSet) {
+/// A folder with a config and these files of rules, loaded.
+fn load(files: &[String]) -> (tempfile::TempDir, Config, RuleSet) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
-    std::fs::write(folder.path().join("rules/rules.yaml"), rules).unwrap();
+    for (number, text) in files.iter().enumerate() {
+        std::fs::write(folder.path().join(format!("rules/{number}.yaml")), text).unwrap();
+    }
     let config = "listen: 127.0.0.1:0\nsources: [ { name: bench, path: /bench, auth: none } ]\n";
     std::fs::write(folder.path().join("stanch.yaml"), config).unwrap();
     let config = stanch::config::load::load(&folder.path().join("stanch.yaml")).unwrap().config;
@@ -38,16 +39,18 @@ fn load(rules: &str) -> (tempfile::TempDir, Config, RuleSet) {
     (folder, config, set)
 }
 
-fn rules(count: usize) -> String {
-    let mut text = String::from("rules:\n");
-    for number in 0..count {
-        write!(
-            text,
+/// So many rules that differ in one label, a thousand to a file.
+fn rules(count: usize) -> Vec<String> {
+    let rule = |number: usize| {
+        format!(
             "  - id: rule-{number}\n    match:\n      events: [i_new, i_reopen]\n      channels: [Order System]\n      title: {{ contains: disk }}\n      labels: {{ check: disk full, resource: db-{number} }}\n    steps: [ {{ run: [/bin/true] }} ]\n"
         )
-        .unwrap();
-    }
-    text
+    };
+    let numbers: Vec<usize> = (0..count).collect();
+    numbers
+        .chunks(1000)
+        .map(|chunk| format!("rules:\n{}", chunk.iter().map(|number| rule(*number)).collect::<String>()))
+        .collect()
 }
 
 fn matching(criterion: &mut Criterion) {
@@ -69,7 +72,7 @@ fn matching(criterion: &mut Criterion) {
 
 fn condition(criterion: &mut Criterion) {
     let text = "rules:\n  - id: one\n    match: { events: [\"*\"], channels: [\"*\"] }\n    when: incident.alert_cnt >= 1 && !labels.resource.starts_with(\"canary\")\n    steps: [ { run: [/bin/true] } ]\n";
-    let (_folder, _, set) = load(text);
+    let (_folder, _, set) = load(&[text.to_owned()]);
     let event = event(1);
     let when = set.rules[0].when.as_ref().unwrap();
     let extra = Extra { target: Some("db-1"), now: NOW, names: &[] };
