@@ -8,7 +8,7 @@ use super::{NAMES_MAX, Reader, STEPS_MAX};
 use crate::clock::Timestamp;
 use crate::rule::diagnostic::codes;
 use crate::rule::duration;
-use crate::rule::test_case::{Expectation, OUTCOMES, Payload, TestCase, TestEvent, Until};
+use crate::rule::test_case::{Expectation, MORE_OUTCOMES, OUTCOMES, Payload, TestCase, TestEvent, Until};
 use crate::rule::yaml::fields::{Fields, suggestion};
 use crate::rule::yaml::{Kind, Node};
 
@@ -141,9 +141,10 @@ fn expectation(reader: &Reader<'_>, node: &Node) -> Option<Expectation> {
     let rule = reader.free_text(&fields, "rule");
     let outcome = fields.get("outcome").and_then(|node| {
         let text = doc.text(node, "`outcome`")?;
-        if !OUTCOMES.contains(&text) {
+        let words: Vec<&str> = OUTCOMES.iter().copied().chain(MORE_OUTCOMES.iter().map(|(word, _)| *word)).collect();
+        if !words.contains(&text) {
             let message = format!("there is no outcome `{text}`");
-            doc.error_hint(codes::INVALID_VALUE, node.span.clone(), message, suggestion(text, OUTCOMES));
+            doc.error_hint(codes::INVALID_VALUE, node.span.clone(), message, suggestion(text, &words));
         }
         Some(text.to_owned())
     });
