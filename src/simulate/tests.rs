@@ -183,7 +183,7 @@ fn a_held_run_is_decided_again_on_the_newest_state() {
 
 #[test]
 fn runs_on_one_target_queue_and_take_turns() {
-    let rules = rule("a", "") + &rule("b", "");
+    let rules = format!("{}{}", rule("a", ""), rule("b", ""));
     let expect = "{ rule: b, outcome: run, reason: target:db-07 is held }, { rule: a, outcome: run }";
     let result = run(&rules, &[body("e1", "i_new", "i1", 0)], expect);
     assert!(result.passed, "the order within an event is free: {:#?}", result.problems);
@@ -244,7 +244,7 @@ fn a_condition_that_fails_says_when() {
 
 #[test]
 fn another_rule_of_the_file_that_acts_must_be_expected() {
-    let rules = rule("a", "") + &rule("b", "");
+    let rules = format!("{}{}", rule("a", ""), rule("b", ""));
     let event = [body("e1", "i_new", "i1", 0)];
     fails(&rules, &event, "{ rule: a, outcome: run }", "event 1 also led to: rule b, outcome run on db-07");
     fails(&rules, &event, "", "event 1 also led to: rule a");
@@ -330,9 +330,9 @@ fn steps_are_compared_in_part_and_in_order() {
 #[test]
 fn a_body_that_would_be_refused_fails_the_test_with_the_reason() {
     for (body, why) in [
-        ("{ event_type: i_new }", "400: the body has neither"),
+        ("{ event: { event_type: i_new } }", "400: the body has neither"),
         ("{ event_id: \"{{id}}\", incident: { incident_id: i1 } }", "400: `event_id` still contains"),
-        ("{ event_time: soon, incident: { incident_id: i1 } }", "400: `event_time` must be"),
+        ("{ event: { event_time: soon, incident: { incident_id: i1 } } }", "400: `event_time` must be"),
         ("no-such-file.json", "there is no"),
     ] {
         fails(&rule("r", ""), &[body.into()], "{ rule: r, outcome: run }", why);
@@ -360,11 +360,10 @@ fn overrides_reach_labels_with_dots() {
 
 #[test]
 fn rules_without_tests_are_named_but_not_those_that_are_off() {
-    let text = format!("rules:\n{}{}{}", rule("a", ""), rule("b", ", mode: off"), rule("c", ""))
-        + &format!(
-            "tests: [ {{ name: x, event: {}, expect: [ {{ rule: a }}, {{ rule: zz }} ] }} ]\n",
-            body("e", "i_new", "i", 0)
-        );
+    let (a, b, c) = (rule("a", ""), rule("b", ", mode: off"), rule("c", ""));
+    let event = body("e1", "i_new", "i1", 0);
+    let tests = format!("tests: [ {{ name: x, event: {event}, expect: [ {{ rule: a }}, {{ rule: zz }} ] }} ]\n");
+    let text = format!("rules:\n{a}{b}{c}{tests}");
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
     fs::write(folder.path().join("stanch.yaml"), CONFIG).unwrap();
