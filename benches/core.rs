@@ -1,18 +1,14 @@
 //! The parts: matching, a condition, a decision, and the journal under different numbers of producers.
 
-#![expect(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a bench may end early, and criterion's macros make public items"
-)]
+#![expect(clippy::unwrap_used, reason = "a bench may end early")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use stanch::clock::{Clock, SystemClock, Timestamp};
+use stanch::clock::{Clock, Stopwatch, SystemClock, Timestamp};
 use stanch::config::Config;
 use stanch::event::{self, Event};
 use stanch::journal::{Intake, Recovered};
@@ -120,7 +116,7 @@ fn journal(criterion: &mut Criterion) {
                         (from..number).map(event).collect()
                     })
                     .collect();
-                let begun = Instant::now();
+                let begun = Stopwatch::start();
                 runtime.block_on(async {
                     let mut tasks = Vec::new();
                     for events in events {

@@ -101,5 +101,5 @@ pub fn main() -> ExitCode {
 fn exec(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     let Err(error) = exec_shim::Exec::parse(args).and_then(|exec| exec_shim::run(&exec));
     output::complain(&error.to_string());
-    Exit::Internal.into()
+    ExitCode::from(exec_shim::EXIT_CANNOT_EXEC)
 }

@@ -8,6 +8,7 @@
 pub mod explain;
 pub mod turn;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,12 +93,12 @@ pub fn decide(question: &Question<'_>, history: &mut History, now: Timestamp) ->
     let seen = state.as_deref().unwrap_or(question.event);
     let view = EventView::new(seen);
     let mut each = Vec::new();
-    for rule in asked(question) {
+    for rule in asked(question, seen) {
         let late = late_since.filter(|_| rule.late == LatePolicy::Ignore || state.is_none());
         let (decided, plan) = match late {
             Some(newest) if question.scope == Scope::Every => (plain(rule, Outcome::Late { newest }), None),
             Some(_) => continue,
-            None => decide_rule(question, rule, &view, history, now),
+            None => decide_rule_apart(question, rule, &view, history, now),
         };
         history.take(&observed, now, &decided);
         each.push(Decision { rule: Arc::clone(rule), decided, plan, state: state.clone() });
@@ -112,14 +113,14 @@ pub fn newest_if_late(event: &Event, history: &History, rules: &RuleSet) -> Opti
     (event.time < newest.time && !newest.closed && rules.any_late_newest).then_some(newest.seq)
 }
 
-fn asked<'a>(question: &Question<'a>) -> Vec<&'a Arc<Rule>> {
+fn asked<'a>(question: &Question<'a>, seen: &Event) -> Vec<&'a Arc<Rule>> {
     let rules = question.rules;
     let is_asked = |rule: &&Arc<Rule>| rule.mode.min(question.settings.ceiling) != Mode::Off;
     match question.scope {
         Scope::Every => rules.rules.iter().filter(is_asked).collect(),
         Scope::Concerned => {
             let mut places = Vec::new();
-            rules.index.candidates(question.event, &mut places);
+            rules.index.candidates(seen, &mut places);
             places.iter().filter_map(|place| rules.rules.get(*place as usize)).filter(is_asked).collect()
         }
     }
@@ -127,6 +128,33 @@ fn asked<'a>(question: &Question<'a>) -> Vec<&'a Arc<Rule>> {
 
 fn plain(rule: &Rule, outcome: Outcome) -> Decided {
     Decided { rule: rule.id.clone(), outcome, reservation: None, tally: None, plan: None }
+}
+
+/// [`decide_rule`], with a panic of one rule kept from the others: it is a defect of ours, and counts as a condition
+/// that could not be evaluated. The rule only reads, so nothing is left half done.
+fn decide_rule_apart(
+    question: &Question<'_>,
+    rule: &Arc<Rule>,
+    view: &EventView<'_>,
+    history: &History,
+    now: Timestamp,
+) -> (Decided, Option<Plan>) {
+    apart(|| decide_rule(question, rule, view, history, now)).unwrap_or_else(|message| {
+        tracing::error!(event = %question.event.id, rule = %rule.id, message, "a rule was set aside for an event");
+        (plain(rule, Outcome::ConditionError { message }), None)
+    })
+}
+
+/// Evaluates something that only reads; the error says that it panicked, and why.
+fn apart<T>(evaluate: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(evaluate)).map_err(|panic| {
+        let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+            (Some(text), _) => text,
+            (_, Some(text)) => text.as_str(),
+            _ => "no message",
+        };
+        format!("its evaluation panicked, which is a defect of Stanch: {text}")
+    })
 }
 
 fn decide_rule(
@@ -245,6 +273,7 @@ fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: 
         gate: guard::gate(proposal),
         counted_until: now.plus(remembered(rule, settings)),
         expires,
+        held_until: consent.hold,
         cancel_on: guards.hold.as_ref().map(|hold| hold.cancel_on.clone()).unwrap_or_default(),
     }
 }
@@ -267,3 +296,5 @@ fn remembered(rule: &Rule, settings: &GuardSettings) -> Duration {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod world;

@@ -11,7 +11,8 @@
 //! decided. The writer itself therefore never waits for its consumer, which would wait for the writer in turn.
 //!
 //! A commit that fails is never retried, because after a failed fsync the page cache no longer tells what is on
-//! disk: the journal closes, and everything that needs it stops.
+//! disk: the journal closes, and everything that needs it stops. Only where the disk was full or read-only, which
+//! is said before anything reaches it, and nothing but pushes was lost, they are refused and the journal goes on.
 //!
 //! This module never decides anything.
 
@@ -25,9 +26,9 @@ mod writer;
 
 pub use writer::{CommitReport, Committed};
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::future::Future;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,6 +74,12 @@ pub enum Refused {
     Overloaded {
         /// How many wait.
         waiting: usize,
+    },
+    /// The disk is full or read-only. Nothing of it was written, and the journal goes on.
+    #[error("the journal could not be written: {reason}: make room on its disk, then send again")]
+    Unwritten {
+        /// Why.
+        reason: String,
     },
     /// A commit failed, or the daemon stops.
     #[error("the journal is closed: {reason}")]
@@ -146,6 +153,13 @@ impl Recovered {
             Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
             Err(std::fs::TryLockError::Error(error)) => return Err(io("lock", &lock_path, error)),
         }
+        // Bodies of events are nobody else's business; SQLite gives its other files the mode of this one.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| io("create", &path, error))?;
         let store = Store::open(&path)?;
         let head_path = data.join(HEAD_NAME);
         let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
@@ -283,3 +297,6 @@ fn prepare(at: Timestamp, record: Record, payload: Option<bytes::Bytes>) -> Resu
     Prepared::new(at, record, payload)
         .map_err(|error| Refused::Closed { reason: format!("a record could not be serialised: {error}") })
 }
+
+#[cfg(test)]
+mod tests;

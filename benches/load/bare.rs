@@ -3,7 +3,7 @@
 use warp::Filter;
 
 /// Serves on a free port and prints it.
-pub fn serve() {
+pub(crate) fn serve() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let handler = warp::post()

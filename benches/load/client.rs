@@ -12,29 +12,29 @@ use tokio::net::TcpStream;
 use super::{push, stamp};
 
 /// A load to put on a server.
-pub struct Load {
-    pub connections: usize,
-    pub lasts: Duration,
-    pub path: &'static str,
-    pub token: &'static str,
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    pub(crate) lasts: Duration,
+    pub(crate) path: &'static str,
+    pub(crate) token: &'static str,
 }
 
 /// What came of it.
-pub struct Outcome {
-    pub accepted: usize,
-    pub refused: usize,
+pub(crate) struct Outcome {
+    pub(crate) accepted: usize,
+    pub(crate) refused: usize,
     /// How long each answer took, ascending.
-    pub took: Vec<Duration>,
-    pub lasted: Duration,
+    pub(crate) took: Vec<Duration>,
+    pub(crate) lasted: Duration,
 }
 
 impl Outcome {
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.accepted as f64 / self.lasted.as_secs_f64()
     }
 
     /// The answer time that `share` of the answers did not exceed.
-    pub fn at(&self, share: f64) -> Duration {
+    pub(crate) fn at(&self, share: f64) -> Duration {
         let place = ((self.took.len() as f64 * share) as usize).min(self.took.len() - 1);
         self.took[place]
     }
@@ -48,13 +48,13 @@ fn on_one_thread<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Sends for a while.
-pub fn run(addr: SocketAddr, load: &Load) -> Outcome {
+pub(crate) fn run(addr: SocketAddr, load: &Load) -> Outcome {
     let until = Instant::now() + load.lasts;
     send(addr, load.connections, load.path, load.token, move |_| Instant::now() < until)
 }
 
 /// Sends so many, as fast as they are answered.
-pub fn burst(addr: SocketAddr, token: &'static str, connections: usize, pushes: usize) -> Outcome {
+pub(crate) fn burst(addr: SocketAddr, token: &'static str, connections: usize, pushes: usize) -> Outcome {
     send(addr, connections, "/flashduty", token, move |sent| sent < pushes)
 }
 
@@ -76,7 +76,7 @@ fn send(
                 let (mut took, mut refused) = (Vec::new(), 0);
                 while more(sent.fetch_add(1, Ordering::Relaxed)) {
                     let body = push::body(NEXT.fetch_add(1, Ordering::Relaxed), stamp::now_ns() / 1_000_000);
-                    let request = push::request(path, token, &body);
+                    let request = request(path, token, &body);
                     let start = Instant::now();
                     let status = connection.ask(&request).await;
                     took.push(start.elapsed());
@@ -100,7 +100,7 @@ fn send(
 
 /// Sends `pushes` at a steady pace and waits for the command that each leads to. Returns how long each took from
 /// sending until its command had started.
-pub fn paced(addr: SocketAddr, token: &str, per_second: u64, pushes: usize, stamps: &Path) -> Vec<Duration> {
+pub(crate) fn paced(addr: SocketAddr, token: &str, per_second: u64, pushes: usize, stamps: &Path) -> Vec<Duration> {
     let between = Duration::from_nanos(1_000_000_000 / per_second);
     let sent = on_one_thread(async {
         let mut connection = Connection::open(addr).await;
@@ -110,7 +110,7 @@ pub fn paced(addr: SocketAddr, token: &str, per_second: u64, pushes: usize, stam
             pace.tick().await;
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let at = stamp::now_ns();
-            let request = push::request("/flashduty", token, &push::body(number, at / 1_000_000));
+            let request = request("/flashduty", token, &push::body(number, at / 1_000_000));
             assert_eq!(connection.ask(&request).await, 200);
             sent.push((number, at));
         }
@@ -164,4 +164,13 @@ impl Connection {
             }
         }
     }
+}
+
+/// The whole request.
+fn request(path: &str, token: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: bench\r\nx-stanch-token: {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }

@@ -9,20 +9,20 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The secret of the measured daemon.
-pub const TOKEN: &str = "a-secret-for-the-bench-only";
+pub(crate) const TOKEN: &str = "a-secret-for-the-bench-only";
 /// How long anything may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; killed when dropped.
-pub struct Daemon {
-    pub addr: SocketAddr,
+pub(crate) struct Daemon {
+    pub(crate) addr: SocketAddr,
     child: Child,
     folder: tempfile::TempDir,
 }
 
 impl Daemon {
     /// The baseline.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child =
             Command::new(std::env::current_exe().unwrap()).arg("bare-warp").stdout(Stdio::piped()).spawn().unwrap();
@@ -32,7 +32,7 @@ impl Daemon {
     }
 
     /// `stanch serve` with these rules and these lines of config, logging as it does by default.
-    pub fn start(rules: &str, config: &str) -> Self {
+    pub(crate) fn start(rules: &str, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for name in ["rules", "scripts", "stamps"] {
@@ -61,19 +61,19 @@ impl Daemon {
     }
 
     /// The folder for the files of [`super::stamp`].
-    pub fn stamps(&self) -> PathBuf {
+    pub(crate) fn stamps(&self) -> PathBuf {
         self.folder.path().join("stamps")
     }
 
     /// Resident memory in megabytes.
-    pub fn resident_mb(&self) -> f64 {
+    pub(crate) fn resident_mb(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
     }
 
     /// Waits until no push is undecided, and says how long that took.
-    pub fn wait_until_decided(&self) -> Duration {
+    pub(crate) fn wait_until_decided(&self) -> Duration {
         let begun = Instant::now();
         let undecided = "SELECT (SELECT max(seq) FROM record WHERE kind = 'received') -
             (SELECT coalesce(max(json_extract(data, '$.to_seq')), 0) FROM record WHERE kind = 'decided' AND seq >
@@ -83,7 +83,7 @@ impl Daemon {
     }
 
     /// Waits until so many runs have succeeded; returns how many did.
-    pub fn wait_for_runs(&self, runs: usize) -> usize {
+    pub(crate) fn wait_for_runs(&self, runs: usize) -> usize {
         let succeeded =
             "SELECT count(*) FROM record WHERE kind = 'run-ended' AND json_extract(data, '$.end') = 'succeeded'";
         let ended = "SELECT count(*) FROM record WHERE seq > 0 AND kind = 'run-ended'";
@@ -119,7 +119,7 @@ fn free_addr() -> SocketAddr {
 }
 
 /// Rules for the events of [`super::push`] that differ in one label, which no push has.
-pub fn rules_that_never_match(count: usize) -> String {
+pub(crate) fn rules_that_never_match(count: usize) -> String {
     let mut text = String::from("rules:\n");
     for number in 0..count {
         write!(
@@ -132,14 +132,14 @@ pub fn rules_that_never_match(count: usize) -> String {
 }
 
 /// A rule that runs a command for every push.
-pub fn rule_that_runs(extra: &str) -> String {
+pub(crate) fn rule_that_runs(extra: &str) -> String {
     format!(
         "rules:\n  - id: run\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: \"{{{{ labels.resource }}}}\"\n    guards: {{ rate: {{ max: 1000000, per: 1h }} }}\n    steps:\n      - run: [/bin/true]\n{extra}"
     )
 }
 
 /// A rule whose command tells when it started.
-pub fn rule_that_stamps() -> String {
+pub(crate) fn rule_that_stamps() -> String {
     let program = std::env::current_exe().unwrap();
     // The program knows its folder by its working directory's `stamps`.
     format!(

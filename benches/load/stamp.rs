@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `stamp FOLDER NAME`: writes the time of its own start to a file.
-pub fn write(args: &[String]) {
+pub(crate) fn write(args: &[String]) {
     let now = now_ns();
     let path = std::path::Path::new(&args[2]).join(&args[3]);
     let mut file = std::fs::File::create(path.with_extension("new")).unwrap();
@@ -13,6 +13,6 @@ pub fn write(args: &[String]) {
 }
 
 /// Nanoseconds since the Unix epoch, by the clock that all processes share.
-pub fn now_ns() -> u128 {
+pub(crate) fn now_ns() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }

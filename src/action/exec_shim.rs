@@ -14,8 +14,8 @@ use nix::unistd::{User, initgroups, setgid, setuid};
 /// The hidden command by which the daemon calls itself.
 pub const COMMAND: &str = "__exec";
 
-/// The exit code where the program could not be started, as shells have it.
-pub const EXIT_CANNOT_EXEC: i32 = 126;
+/// The exit code where the program could not be started, as shells have it: 70 could be the program's own.
+pub const EXIT_CANNOT_EXEC: u8 = 126;
 
 /// What to become.
 #[derive(Debug, Clone, PartialEq, Eq)]

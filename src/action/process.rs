@@ -12,8 +12,9 @@
 //! costs no look at `/proc`; so a process that left the group and let go of the pipes, as a proper daemon does,
 //! outlives a step that succeeded. It does not outlive one that was ended at its time limit.
 //!
-//! What a tree is, and how all of it is ended, is told in `tree`.
+//! What is of a tree is told in `belonging`, how all of it is ended in `tree`.
 
+mod belonging;
 mod capture;
 mod inherited;
 mod leftovers;

@@ -100,7 +100,8 @@ fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
         _ => {}
     }
-    // Made in a folder that only the owner can enter, and closed to others before anybody is told of it.
+    // By default it lies in the data folder, which only the owner can enter; elsewhere it is open to others for the
+    // moment until the next line.
     let listener = UnixListener::bind(path).map_err(fail)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
     Ok(listener)

@@ -38,7 +38,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
     /// On today's history, where the one just before the recorded event is the default.
-    #[arg(long, requires = "event")]
+    #[arg(long, conflicts_with = "file")]
     now: bool,
     /// How the result is printed.
     #[arg(long, value_enum, default_value_t)]

@@ -38,6 +38,11 @@ impl Serve {
         let rules = setup::rules(&config)?;
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
         logging::init(&config.log, Arc::clone(&redactor)).map_err(|error| fail(&error, Exit::Config))?;
+        // What whoever started the daemon left open would reach every program that a rule starts.
+        let closed = crate::action::process::close_inherited();
+        if !closed.is_empty() {
+            tracing::debug!(?closed, "inherited descriptors were closed");
+        }
         let own_binary = own_binary()?;
         let options = Options { dry_run: self.dry_run, listen: self.listen, own_binary, redactor };
         let admin = config.admin.clone();

@@ -7,7 +7,7 @@ pub use walk::{Next, Walk};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, condition, steps_of};
+use super::{Settings, apart, condition, steps_of};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
@@ -27,7 +27,7 @@ pub enum Readiness {
     Blocked,
     /// It waited too long.
     Expired,
-    /// It has to be decided again.
+    /// It has to be decided again; if its rule is no longer in force, so that it ends.
     Ready,
 }
 
@@ -44,6 +44,8 @@ pub fn readiness(
     if now >= run.expires {
         return Readiness::Expired;
     }
+    // Its next look ends it, whatever it waits for.
+    let Some(rule) = rules.get(&run.rule) else { return Readiness::Ready };
     match waits {
         Waits::Approval => return Readiness::NotYet,
         Waits::Hold { until } if now < until => return Readiness::NotYet,
@@ -52,8 +54,7 @@ pub fn readiness(
     if history.paused(now).is_some() || history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max {
         return Readiness::NotYet;
     }
-    let max = rules.get(&run.rule).map_or(u32::MAX, |rule| rule.guards.concurrency.max);
-    if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= max {
+    if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= rule.guards.concurrency.max {
         return Readiness::Blocked;
     }
     Readiness::Ready
@@ -135,7 +136,8 @@ pub struct Turning<'a> {
 
 /// Decides again on a run whose turn has come.
 pub fn turn(turning: &Turning<'_>, history: &History, now: Timestamp) -> Turn {
-    match again(turning, history, now) {
+    // What panics never acts.
+    match apart(|| again(turning, history, now)).flatten() {
         Ok(turn) => turn,
         Err(reason) => Turn::End { end: RunEnd::Cancelled, reason },
     }

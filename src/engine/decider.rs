@@ -4,7 +4,6 @@
 //! the next event, and writes the decisions and their intents as one transaction. Runs start only after that is
 //! durable. A commit that fails ends the task, and with it the engine.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::command::{Command, Handled};
 use super::load_event;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::decide::turn::{self, Next, Start, Walk};
 use crate::decide::{self, Decision, Question, Scope, Settings};
 use crate::event::Event;
@@ -30,9 +29,6 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// How often the history drops what nobody can ask for any more.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
-
-/// How often the evaluation of an event may panic before it is set aside.
-const TRIES_MAX: u32 = 2;
 
 /// Why the engine can go on no longer.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +80,8 @@ impl Decider {
     /// Decides until it is told to stop; what was not decided by then is taken up at the next start.
     pub async fn run(mut self) -> Result<History, EngineError> {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut prune = tokio::time::interval(PRUNE_EVERY);
+        let mut look = Periodic::every(TICK);
+        let mut prune = Periodic::every(PRUNE_EVERY);
         let left = self.history.drain_undecided();
         self.take_up(left).await?;
         loop {
@@ -120,15 +115,18 @@ impl Decider {
                         self.take(one, now, &mut round)?;
                     }
                 }
-                _ = tick.tick(), if self.history.runs.waiting_len() > 0 || self.unconcerned.is_some() => {
+                () = look.wait(), if self.history.runs.waiting_len() > 0 || self.unconcerned.is_some() => {
                     now = self.clock.now();
-                    look_at_all = true;
-                    self.flush_unconcerned(&mut round);
                 }
-                _ = prune.tick() => {
-                    now = self.clock.now();
-                    self.history.prune(now);
-                }
+                () = prune.wait() => now = self.clock.now(),
+            }
+            // Under load the batches never leave a moment to wait in, so what is due is told by the time gone by.
+            if look.is_due() {
+                look_at_all = true;
+                self.flush_unconcerned(&mut round);
+            }
+            if prune.is_due() {
+                self.history.prune(now);
             }
             self.turns(now, look_at_all, &mut round)?;
             self.finish(round, now).await?;
@@ -157,6 +155,7 @@ impl Decider {
     /// An event whose body is gone cannot be decided on; it still orders others.
     fn history_only(&mut self, observed: &Observed, round: &mut Round) {
         self.history.observe(observed);
+        self.flush_unconcerned(round);
         round.records.push(Record::SetAside {
             event: observed.event.clone(),
             seq: observed.seq,
@@ -200,22 +199,7 @@ impl Decider {
             settings: &settings,
             scope: Scope::Concerned,
         };
-        let mut tries = 0;
-        let decisions = loop {
-            // A rule that makes the core panic is a defect of ours; it must not take the other events with it.
-            let history = &mut self.history;
-            match catch_unwind(AssertUnwindSafe(|| decide::decide(&question, history, now))) {
-                Ok(decisions) => break decisions,
-                Err(_) if tries + 1 < TRIES_MAX => tries += 1,
-                Err(panic) => {
-                    let error = format!("its evaluation panicked {TRIES_MAX} times: {}", panic_text(&*panic));
-                    tracing::error!(event = %event.id, error, "an event was set aside");
-                    self.flush_unconcerned(round);
-                    round.records.push(Record::SetAside { event: event.id.clone(), seq, error });
-                    return Ok(());
-                }
-            }
-        };
+        let decisions = decide::decide(&question, &mut self.history, now);
         self.report.decided(event, &decisions);
         let mut recorded = Vec::new();
         let mut started = Vec::new();
@@ -335,6 +319,10 @@ impl Decider {
             }
             Command::EndWaiting { run, end, reason, reply } => {
                 let answer = match self.history.runs.get(&run) {
+                    // Only what was asked of a person can be denied.
+                    Some(known) if end == RunEnd::Denied && !known.awaits_approval() => {
+                        Err(format!("run {run} does not wait for approval"))
+                    }
                     Some(known) if known.is_waiting() => Ok(()),
                     Some(_) => Err(format!("run {run} does not wait any more")),
                     None => Err(format!("no run {run} waits or acts")),
@@ -387,10 +375,44 @@ fn is_recorded(decided: &Decided) -> bool {
     !matches!(&decided.outcome, Outcome::NotMatched { clause, .. } if clause != "when")
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text,
-        _ => "no message",
+/// Something that is done again and again: when there is time to wait for it, and when there is none.
+struct Periodic {
+    every: Duration,
+    since_last: Stopwatch,
+}
+
+impl Periodic {
+    fn every(every: Duration) -> Self {
+        Self { every, since_last: Stopwatch::start() }
+    }
+
+    /// Resolves when it is due.
+    async fn wait(&self) {
+        tokio::time::sleep(self.every.saturating_sub(self.since_last.elapsed())).await;
+    }
+
+    /// Whether it is due; if so, the next time is counted from now.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.since_last.elapsed() >= self.every;
+        if is_due {
+            self.since_last = Stopwatch::start();
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_periodic_comes_due_without_anyone_waiting_for_it() {
+        let mut never = Periodic::every(Duration::MAX);
+        assert!(!never.is_due());
+        let mut soon = Periodic::every(Duration::from_millis(1));
+        soon.wait().await;
+        assert!(soon.is_due());
+        let mut always = Periodic::every(Duration::ZERO);
+        assert!(always.is_due() && always.is_due());
     }
 }

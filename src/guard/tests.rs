@@ -1,1 +1,241 @@
+//! Each guard: when it passes, when it objects, and until when.
 
+use std::time::Duration;
+
+use jiff::civil::{Weekday, date, time};
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::window_at;
+use crate::clock::Timestamp;
+use crate::config::Schedule;
+use crate::decide::world::{START, World, rule};
+use crate::journal::record::{Outcome, Record, RunEnd};
+
+fn after(seconds: u64) -> Timestamp {
+    START.plus(Duration::from_secs(seconds))
+}
+
+fn guarded(guards: &str) -> World {
+    World::new(&rule("a", &format!("    guards: {{ {guards} }}\n")))
+}
+
+/// A new incident on a host; what acts at once ends at once.
+fn act(world: &mut World, incident: &str, host: &str) -> Outcome {
+    let outcome = world.outcome("i_new", incident, host);
+    for run in world.active() {
+        world.end(&run, RunEnd::Succeeded);
+    }
+    outcome
+}
+
+#[track_caller]
+fn acts(world: &mut World, incident: &str, host: &str) {
+    assert_eq!(act(world, incident, host), Outcome::Run { queued: None });
+}
+
+/// Expects an objection: by which guard, and until when.
+#[track_caller]
+fn objects(outcome: &Outcome, expected: &str, expected_until: Option<Timestamp>) {
+    match outcome {
+        Outcome::Suppressed { guard, until, .. } => assert_eq!((guard.as_str(), *until), (expected, expected_until)),
+        other => panic!("{expected} should object: {other:?}"),
+    }
+}
+
+#[test]
+fn a_pause_objects_until_it_ends() {
+    let mut world = World::new(&rule("a", ""));
+    world.note(Record::Paused { reason: None, until: Some(after(60)) });
+    objects(&act(&mut world, "i1", "a"), "pause", Some(after(60)));
+    world.pass(60);
+    acts(&mut world, "i1", "a");
+    world.note(Record::Paused { reason: None, until: None });
+    objects(&act(&mut world, "i2", "a"), "pause", None);
+    world.note(Record::Resumed);
+    acts(&mut world, "i2", "a");
+}
+
+#[test]
+fn cooldown_counts_from_the_end_of_the_run() {
+    let mut world = guarded("cooldown: 10m");
+    world.send("i_new", "i1", "a");
+    world.pass(100);
+    let run = world.active()[0].clone();
+    world.end(&run, RunEnd::Succeeded);
+    objects(&act(&mut world, "i2", "a"), "cooldown", Some(after(700)));
+    acts(&mut world, "i3", "b");
+    world.pass(600);
+    acts(&mut world, "i2", "a");
+}
+
+#[test]
+fn rate_objects_until_the_oldest_run_leaves_the_window() {
+    let mut world = guarded("rate: { max: 2, per: 10m }");
+    acts(&mut world, "i1", "a");
+    world.pass(60);
+    acts(&mut world, "i2", "b");
+    world.pass(60);
+    objects(&act(&mut world, "i3", "c"), "rate", Some(after(600)));
+    world.pass(480);
+    acts(&mut world, "i3", "c");
+    objects(&act(&mut world, "i4", "d"), "rate", Some(after(660)));
+}
+
+#[test]
+fn blast_radius_lets_a_known_target_through() {
+    let mut world = guarded("blast_radius: { targets: 1, per: 10m }");
+    acts(&mut world, "i1", "a");
+    acts(&mut world, "i2", "a");
+    objects(&act(&mut world, "i3", "b"), "blast_radius", Some(after(600)));
+    world.pass(600);
+    acts(&mut world, "i3", "b");
+}
+
+#[test]
+fn a_breaker_opens_after_its_failures_and_closes_by_time() {
+    let mut world = guarded("breaker: { failures: 2, within: 10m, open_for: 1h }");
+    for (incident, host) in [("i1", "a"), ("i2", "b")] {
+        world.send("i_new", incident, host);
+        world.pass(30);
+        let run = world.active()[0].clone();
+        world.end(&run, RunEnd::Failed);
+    }
+    objects(&act(&mut world, "i3", "c"), "breaker", Some(after(3660)));
+    world.pass(3600);
+    acts(&mut world, "i3", "c");
+}
+
+#[test]
+fn threshold_acts_on_the_match_that_completes_it() {
+    let mut world = guarded("threshold: { count: 3, within: 5m }");
+    objects(&act(&mut world, "i1", "a"), "threshold", None);
+    world.pass(200);
+    objects(&act(&mut world, "i2", "a"), "threshold", None);
+    world.pass(100);
+    // The first has left the window.
+    objects(&act(&mut world, "i3", "a"), "threshold", None);
+    world.pass(10);
+    acts(&mut world, "i4", "a");
+}
+
+#[test]
+fn attempts_escalate_once_and_then_object() {
+    let mut world = guarded("attempts: { max: 1, per: 1h, by: target, then: [ { run: [/bin/false] } ] }");
+    acts(&mut world, "i1", "a");
+    world.pass(60);
+    let escalated = world.send("i_new", "i2", "a");
+    assert!(escalated[0].plan.as_ref().unwrap().to_string().contains("/bin/false"), "{escalated:?}");
+    let run = world.active()[0].clone();
+    world.end(&run, RunEnd::Succeeded);
+    objects(&act(&mut world, "i3", "a"), "attempts", Some(after(3600)));
+    acts(&mut world, "i4", "b");
+}
+
+#[test]
+fn a_storm_on_the_channel_holds_off() {
+    let mut world = guarded("storm_hold: 10m");
+    world.send("i_storm", "i0", "a");
+    world.pass(60);
+    objects(&act(&mut world, "i1", "a"), "storm_hold", Some(after(600)));
+    world.pass(540);
+    acts(&mut world, "i1", "a");
+}
+
+#[test]
+fn an_acknowledged_incident_is_left_to_the_person() {
+    let mut world = guarded("unless_acked: true");
+    let acked = world.push("i_new", "i1", "a", &[("/incident/progress", json!("Processing"))]);
+    let decided = world.take(acked);
+    objects(&decided[0].outcome, "unless_acked", None);
+    acts(&mut world, "i2", "a");
+}
+
+#[test]
+fn concurrency_skips_or_queues() {
+    let mut world = guarded("concurrency: { max: 1, by: rule, over: skip }");
+    world.send("i_new", "i1", "a");
+    objects(&world.outcome("i_new", "i2", "b"), "concurrency", None);
+    let mut world = guarded("concurrency: { max: 1, by: rule }");
+    world.send("i_new", "i1", "a");
+    assert!(matches!(world.outcome("i_new", "i2", "b"), Outcome::Run { queued: Some(_) }));
+    let run = world.active()[0].clone();
+    world.end(&run, RunEnd::Succeeded);
+    // The one that waits goes first.
+    assert!(matches!(world.outcome("i_new", "i3", "c"), Outcome::Run { queued: Some(_) }));
+}
+
+#[test]
+fn a_run_that_waited_too_long_expires_and_gives_back_its_slot() {
+    let mut world = guarded("max_wait: 5m");
+    world.send("i_new", "i1", "a");
+    world.send("i_new", "i2", "a");
+    world.pass(300);
+    assert_eq!(world.turns(), ["expired"]);
+    assert!(matches!(world.outcome("i_new", "i2", "a"), Outcome::Run { queued: Some(_) }), "its slot is free again");
+}
+
+#[test]
+fn a_budget_counts_over_all_rules() {
+    let config = "budgets: [ { name: all, rate: { max: 1, per: 10m } } ]\n";
+    let mut world = World::with_config(&[rule("a", ""), rule("b", "")].concat(), config);
+    let decided = world.send("i_new", "i1", "a");
+    assert_eq!(decided[0].outcome.name(), "run");
+    objects(&decided[1].outcome, "budget:all", Some(after(600)));
+}
+
+#[test]
+fn active_names_the_schedule_that_is_on_and_when_it_ends() {
+    let config = "schedules: { noon: { from: \"12:00\", to: \"13:00\", zone: UTC } }\n";
+    let mut world = World::with_config(&rule("a", "    guards: { active: { except: [noon] } }\n"), config);
+    objects(&act(&mut world, "i1", "a"), "active", Some(after(3600)));
+    world.pass(3600);
+    acts(&mut world, "i1", "a");
+    let mut world = World::with_config(&rule("a", "    guards: { active: { only: [noon] } }\n"), config);
+    acts(&mut world, "i1", "a");
+    world.pass(3600);
+    objects(&act(&mut world, "i2", "a"), "active", None);
+}
+
+fn schedule(from: (i8, i8), to: (i8, i8), zone: &str) -> Schedule {
+    let zone = TimeZone::get(zone).unwrap();
+    let (from, to) = (time(from.0, from.1, 0, 0), time(to.0, to.1, 0, 0));
+    Schedule { days: Default::default(), dates: Default::default(), from, to, zone }
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+}
+
+#[test]
+fn a_window_over_midnight_belongs_to_the_day_on_which_it_begins() {
+    let mut night = schedule((22, 0), (7, 0), "UTC");
+    night.days = [Weekday::Friday].into_iter().collect();
+    // 2026-03-06 is a Friday.
+    let window = Some((at("2026-03-06T22:00:00Z"), at("2026-03-07T07:00:00Z")));
+    assert_eq!(window_at(&night, at("2026-03-06T22:00:00Z")), window);
+    assert_eq!(window_at(&night, at("2026-03-07T06:59:59Z")), window);
+    for outside in ["2026-03-06T06:00:00Z", "2026-03-06T21:59:59Z", "2026-03-07T07:00:00Z", "2026-03-07T23:00:00Z"] {
+        assert_eq!(window_at(&night, at(outside)), None, "{outside}");
+    }
+    let mut once = schedule((22, 0), (7, 0), "UTC");
+    once.dates = [date(2026, 12, 31)].into_iter().collect();
+    assert!(window_at(&once, at("2027-01-01T06:00:00Z")).is_some());
+    assert_eq!(window_at(&once, at("2026-12-31T06:00:00Z")), None);
+}
+
+#[test]
+fn a_window_is_of_its_own_time_zone_also_where_clocks_are_set() {
+    let day = schedule((9, 0), (18, 0), "Asia/Shanghai");
+    assert_eq!(
+        window_at(&day, at("2026-03-04T01:30:00Z")),
+        Some((at("2026-03-04T01:00:00Z"), at("2026-03-04T10:00:00Z")))
+    );
+    assert_eq!(window_at(&day, at("2026-03-04T00:59:59Z")), None);
+    // Clocks in Berlin go from 2:00 to 3:00 on 2026-03-29: that night is an hour shorter.
+    let night = schedule((22, 0), (7, 0), "Europe/Berlin");
+    assert_eq!(
+        window_at(&night, at("2026-03-29T00:00:00Z")),
+        Some((at("2026-03-28T21:00:00Z"), at("2026-03-29T05:00:00Z")))
+    );
+}

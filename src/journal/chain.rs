@@ -29,10 +29,11 @@ pub struct Content<'a> {
     pub event: Option<&'a str>,
     /// The run that it is about.
     pub run: Option<&'a str>,
-    /// The record as JSON.
+    /// What a push is about.
+    pub entity: Option<&'a str>,
+    /// The record as JSON. That of a push holds the hash of its body, so the body is covered too, and all else stays
+    /// verifiable when the body is gone.
     pub data: &'a str,
-    /// The body of a push.
-    pub payload: Option<&'a [u8]>,
 }
 
 impl Content<'_> {
@@ -44,8 +45,8 @@ impl Content<'_> {
             Some(self.kind.as_bytes()),
             self.event.map(str::as_bytes),
             self.run.map(str::as_bytes),
+            self.entity.map(str::as_bytes),
             Some(self.data.as_bytes()),
-            self.payload,
         ] {
             match field {
                 None => hasher.update(&u64::MAX.to_le_bytes()),
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn contents_that_differ_only_in_where_a_field_ends_have_different_digests() {
-        let content = |event, run| Content { at_ms: 1, kind: "k", event, run, data: "{}", payload: None }.digest();
+        let content = |event, run| Content { at_ms: 1, kind: "k", event, run, entity: None, data: "{}" }.digest();
         assert_ne!(content(Some("ab"), Some("c")), content(Some("a"), Some("bc")));
         assert_ne!(content(Some(""), None), content(None, Some("")));
     }

@@ -80,19 +80,19 @@ impl History {
                 });
             }
             Record::Decided { to_seq, decisions, .. } => {
-                let mut last = None;
-                while let Some(observed) = self.undecided.pop_front_if(|observed| observed.seq <= *to_seq) {
-                    self.observe(&observed);
-                    last = Some(observed);
-                }
+                let last = self.settle_up_to(*to_seq);
                 if let Some(observed) = last {
                     for decided in decisions {
                         self.take(&observed, at, decided);
                     }
                 }
             }
-            Record::RunIntended { run, .. } => self.runs.activate(run, at),
-            Record::Approved { run, .. } => self.runs.approve(run),
+            Record::RunIntended { run, .. } => {
+                if let Some(began) = self.runs.activate(run, at) {
+                    self.counts.began(&began.rule, &began.reserved, run, at);
+                }
+            }
+            Record::Approved { run, .. } => self.runs.approve(run, at),
             Record::RunEnded { run, rule, target, end, acted, keeps_slot, .. } => {
                 if let Some(ended) = self.runs.end(run) {
                     if *acted {
@@ -116,13 +116,25 @@ impl History {
                 self.pause = Some(Pause { reason: reason.clone(), until: *until });
             }
             Record::Resumed => self.pause = None,
-            Record::SetAside { seq, .. } => self.undecided.retain(|observed| observed.seq != *seq),
+            Record::SetAside { seq, .. } => {
+                self.settle_up_to(*seq);
+            }
             Record::Started { .. }
             | Record::StepStarted { .. }
             | Record::StepEnded { .. }
             | Record::Reloaded { .. }
             | Record::Stopped => {}
         }
+    }
+
+    /// Lets the events that were received up to `seq` take effect, and hands out the last of them.
+    fn settle_up_to(&mut self, seq: u64) -> Option<Observed> {
+        let mut last = None;
+        while let Some(observed) = self.undecided.pop_front_if(|observed| observed.seq <= seq) {
+            self.observe(&observed);
+            last = Some(observed);
+        }
+        last
     }
 
     /// Lets an event take effect: says whether it is late, and if not, notes it as the newest of its entity and

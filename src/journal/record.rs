@@ -294,6 +294,9 @@ pub struct Reservation {
     pub counted_until: Timestamp,
     /// When it expires if it still waits.
     pub expires: Timestamp,
+    /// When its hold ends, where it has one: it does not act before, also where a person approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     /// Event types of its incident that call it off while it is held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_on: Vec<String>,
@@ -447,7 +450,7 @@ pub enum Record {
         /// Who, as the admin interface knows them.
         by: String,
     },
-    /// An event whose evaluation failed repeatedly was set aside.
+    /// An event that cannot be decided on was set aside; it still orders others.
     SetAside {
         /// The event.
         event: EventId,

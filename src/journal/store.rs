@@ -89,6 +89,8 @@ pub struct Prepared {
     pub at: Timestamp,
     /// The record.
     pub record: Record,
+    /// What a push is about.
+    pub entity: Option<String>,
     /// The record as JSON.
     pub data: String,
     /// The body of a push.
@@ -101,16 +103,20 @@ impl Prepared {
     /// Serialises and digests a record. Costly parts of an insert that need not be done by the writer thread.
     pub fn new(at: Timestamp, record: Record, payload: Option<bytes::Bytes>) -> Result<Self, serde_json::Error> {
         let data = serde_json::to_string(&record)?;
+        let entity = match &record {
+            Record::Received { entity, .. } => Some(entity.to_string()),
+            _ => None,
+        };
         let digest = Content {
             at_ms: at.as_millis(),
             kind: record.kind(),
             event: record.event().map(crate::event::EventId::as_str),
             run: record.run().map(super::record::RunId::as_str),
+            entity: entity.as_deref(),
             data: &data,
-            payload: payload.as_deref(),
         }
         .digest();
-        Ok(Self { at, record, data, payload, digest })
+        Ok(Self { at, record, entity, data, payload, digest })
     }
 }
 
@@ -268,10 +274,6 @@ impl Store {
         let seq = self.head.seq + 1;
         let hash = link(&self.head.hash, seq, &prepared.digest);
         let record = &prepared.record;
-        let entity = match record {
-            Record::Received { entity, .. } => Some(entity.to_string()),
-            _ => None,
-        };
         let payload = prepared.payload.as_deref().map(std::str::from_utf8).transpose()?;
         let inserted = self
             .db
@@ -285,7 +287,7 @@ impl Store {
                 record.kind(),
                 record.event().map(crate::event::EventId::as_str),
                 record.run().map(super::record::RunId::as_str),
-                entity,
+                prepared.entity,
                 prepared.data,
                 payload,
                 prepared.digest.as_slice(),
@@ -355,7 +357,7 @@ impl Store {
             })?;
         let mut statement = self
             .db
-            .prepare("SELECT seq, at, kind, event, run, data, payload, digest, hash FROM record ORDER BY seq")
+            .prepare("SELECT seq, at, kind, event, run, entity, data, payload, digest, hash FROM record ORDER BY seq")
             .map_err(fail)?;
         let mut rows = statement.query([]).map_err(fail)?;
         while let Some(row) = rows.next().map_err(fail)? {
@@ -370,31 +372,42 @@ impl Store {
         if seq != before.seq + 1 {
             return Err(self.damaged(format!("record {} is followed by record {seq}", before.seq)));
         }
-        let text = |index| row.get_ref(index).map_err(fail).map(|value| value.as_str().ok());
-        let (kind, data) = (text(2)?.unwrap_or_default(), text(5)?.unwrap_or_default());
-        let payload = text(6)?;
-        let digest: Vec<u8> = row.get(7).map_err(fail)?;
+        let text = |index| row.get_ref(index).map_err(fail)?.as_str_or_null().map_err(|error| fail(error.into()));
+        let (data, payload) = (text(6)?.unwrap_or_default(), text(7)?);
+        let digest: Vec<u8> = row.get(8).map_err(fail)?;
         let digest = to_hash(&digest).ok_or_else(|| self.damaged_hash(seq))?;
-        // A body whose time is over was dropped; its digest still stands in the chain.
-        let is_complete = kind != "received" || payload.is_some();
         let content = Content {
             at_ms: row.get(1).map_err(fail)?,
-            kind,
+            kind: text(2)?.unwrap_or_default(),
             event: text(3)?,
             run: text(4)?,
+            entity: text(5)?,
             data,
-            payload: payload.map(str::as_bytes),
         };
-        if is_complete && content.digest() != digest {
+        // A body whose time is over was dropped; its hash still stands in the record.
+        let is_body_intact = payload.is_none_or(|payload| body_hash_in(data).is_some_and(|hash| hash == hex(payload)));
+        if content.digest() != digest || !is_body_intact {
             return Err(self.damaged(format!("the content of record {seq} was changed after it was written")));
         }
         let hash = link(&before.hash, seq, &digest);
-        let stored: Vec<u8> = row.get(8).map_err(fail)?;
+        let stored: Vec<u8> = row.get(9).map_err(fail)?;
         if stored != hash {
             return Err(self.damaged(format!("the hash of record {seq} does not follow from the record before it")));
         }
         Ok(Head { seq, hash })
     }
+}
+
+/// The hash of the body that a record of a push names.
+fn body_hash_in(data: &str) -> Option<String> {
+    match serde_json::from_str(data) {
+        Ok(Record::Received { body_hash, .. }) => Some(body_hash),
+        _ => None,
+    }
+}
+
+fn hex(payload: &str) -> String {
+    blake3::hash(payload.as_bytes()).to_hex().to_string()
 }
 
 fn to_hash(bytes: &[u8]) -> Option<Hash> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::chain::HeadFile;
+use super::chain::{Head, HeadFile};
 use super::record::Record;
 use super::store::{Prepared, Store};
 use super::{Admitted, BATCH_MAX, Refused};
@@ -77,23 +77,11 @@ pub(super) struct Writer {
     pub(super) on_commit: Box<dyn Fn(CommitReport) + Send>,
 }
 
-/// What is told after the commit, once it is durable.
-enum Answer {
-    Push {
-        event: Arc<Event>,
-        permit: OwnedSemaphorePermit,
-        seq: u64,
-        reply: oneshot::Sender<Result<Admitted, Refused>>,
-    },
-    Known {
-        admitted: Admitted,
-        reply: oneshot::Sender<Result<Admitted, Refused>>,
-    },
-    Records {
-        records: Vec<(u64, Prepared)>,
-        folded: bool,
-        reply: Option<oneshot::Sender<Result<(), Refused>>>,
-    },
+/// What inserting a submission led to; told once it is durable.
+enum Inserted {
+    Push(u64),
+    Known(Admitted),
+    Records(Vec<u64>),
 }
 
 /// Whether the writer goes on.
@@ -120,41 +108,26 @@ impl Writer {
     fn commit(&mut self, batch: &mut Vec<Submission>) -> Next {
         let stopwatch = Stopwatch::start();
         let before = self.store.head();
-        let mut answers = Vec::with_capacity(batch.len());
+        let mut offered = Vec::with_capacity(batch.len());
         let mut maintenance = Vec::new();
         let mut close = false;
-        let mut result = self.store.begin();
-        let mut waiting = batch.drain(..);
-        for submission in waiting.by_ref() {
-            if result.is_err() {
-                refuse(submission, "the journal could not be written");
-                continue;
-            }
+        for submission in batch.drain(..) {
             match submission {
                 Submission::Maintain(work) => maintenance.push(work),
                 Submission::Close => close = true,
-                other => match insert(&mut self.store, other) {
-                    Ok(answer) => answers.push(answer),
-                    Err(error) => result = Err(error),
-                },
+                offer => offered.push(offer),
             }
         }
-        drop(waiting);
-        let result = result.and_then(|()| self.store.commit());
-        if let Err(error) = result {
-            return self.fail(before, answers, &error);
-        }
-        let head = self.store.head();
-        if head != before {
-            if let Err(error) = self.head_file.write(&head) {
-                // The database is right all the same; only the second look at start is lost.
-                tracing::warn!(path = %self.head_path.display(), %error, "cannot note the head of the journal");
+        let next = match self.write(&offered) {
+            Ok(inserted) => {
+                self.note_head(before, stopwatch);
+                offered.into_iter().zip(inserted).for_each(|(submission, inserted)| self.tell(submission, inserted));
+                Next::Continue
             }
-            let records = usize::try_from(head.seq - before.seq).unwrap_or(usize::MAX);
-            (self.on_commit)(CommitReport { records, seconds: stopwatch.elapsed().as_secs_f64() });
-        }
-        for answer in answers {
-            self.tell(answer);
+            Err(error) => self.fail(before, offered, &error),
+        };
+        if matches!(next, Next::Stop) {
+            return next;
         }
         for work in maintenance {
             work(&mut self.store);
@@ -166,83 +139,95 @@ impl Writer {
         Next::Continue
     }
 
-    fn tell(&self, answer: Answer) {
+    /// Writes all that was offered as one transaction.
+    fn write(&mut self, offered: &[Submission]) -> rusqlite::Result<Vec<Inserted>> {
+        self.store.begin()?;
+        let inserted =
+            offered.iter().map(|submission| insert(&mut self.store, submission)).collect::<Result<_, _>>()?;
+        self.store.commit()?;
+        Ok(inserted)
+    }
+
+    /// Notes the new head outside the database, and reports the commit.
+    fn note_head(&self, before: Head, stopwatch: Stopwatch) {
+        let head = self.store.head();
+        if head == before {
+            return;
+        }
+        if let Err(error) = self.head_file.write(&head) {
+            // The database is right all the same; only the second look at start is lost.
+            tracing::warn!(path = %self.head_path.display(), %error, "cannot note the head of the journal");
+        }
+        let records = usize::try_from(head.seq - before.seq).unwrap_or(usize::MAX);
+        (self.on_commit)(CommitReport { records, seconds: stopwatch.elapsed().as_secs_f64() });
+    }
+
+    fn tell(&self, submission: Submission, inserted: Inserted) {
         // Whoever does not wait for an answer any more has dropped the other end; the stream ends with the engine.
-        match answer {
-            Answer::Push { event, permit, seq, reply } => {
+        match (submission, inserted) {
+            (Submission::Push { event, permit, reply, .. }, Inserted::Push(seq)) => {
                 drop(self.committed.send(Committed::Push { seq, event, permit }));
                 drop(reply.send(Ok(Admitted::Accepted)));
             }
-            Answer::Known { admitted, reply } => drop(reply.send(Ok(admitted))),
-            Answer::Records { records, folded, reply } => {
+            (Submission::Push { reply, .. }, Inserted::Known(admitted)) => drop(reply.send(Ok(admitted))),
+            (Submission::Records { prepared, folded, reply }, Inserted::Records(seqs)) => {
                 if !folded {
-                    for (seq, prepared) in records {
-                        let Prepared { at, record, .. } = prepared;
+                    for (seq, Prepared { at, record, .. }) in seqs.into_iter().zip(prepared) {
                         drop(self.committed.send(Committed::Record { seq, at, record }));
                     }
                 }
-                if let Some(reply) = reply {
-                    drop(reply.send(Ok(())));
-                }
+                drop(reply.map(|reply| reply.send(Ok(()))));
             }
+            // `insert` answers each kind of submission with its own kind.
+            _ => {}
         }
     }
 
-    /// A commit failed. A full or read-only disk is said before anything reaches it, so pushes can be refused and
-    /// the journal goes on; after any other failure it closes, because nobody knows what is on disk.
-    fn fail(&mut self, before: super::chain::Head, answers: Vec<Answer>, error: &rusqlite::Error) -> Next {
+    /// A commit failed, and nothing of it was written. A full or read-only disk is said before anything reaches it,
+    /// so where only pushes were lost they are refused and the journal goes on. After any other failure nobody knows
+    /// what is on disk, and a record that is lost leaves whoever made it ahead of the journal: then it closes.
+    fn fail(&mut self, before: Head, lost: Vec<Submission>, error: &rusqlite::Error) -> Next {
         let reason = error.to_string();
         self.store.roll_back(before);
         let recoverable =
             matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::ReadOnly));
-        let only_pushes = answers.iter().all(|answer| !matches!(answer, Answer::Records { .. }));
-        tracing::error!(path = %self.store.path().display(), error = %reason, "the journal could not be written");
-        for answer in answers {
-            let refused = Refused::Closed { reason: reason.clone() };
-            match answer {
-                Answer::Push { reply, .. } | Answer::Known { reply, .. } => drop(reply.send(Err(refused))),
-                Answer::Records { reply, .. } => drop(reply.map(|reply| reply.send(Err(refused)))),
+        let only_pushes = lost.iter().all(|submission| matches!(submission, Submission::Push { .. }));
+        let goes_on = recoverable && only_pushes;
+        tracing::error!(path = %self.store.path().display(), error = %reason, goes_on, "the journal could not be written");
+        if !goes_on {
+            // Before anyone is told, so that whoever asks why finds the answer.
+            self.closed.send_replace(Some(reason.clone()));
+        }
+        for submission in lost {
+            let refused = match goes_on {
+                true => Refused::Unwritten { reason: reason.clone() },
+                false => Refused::Closed { reason: reason.clone() },
+            };
+            match submission {
+                Submission::Push { reply, .. } => drop(reply.send(Err(refused))),
+                Submission::Records { reply, .. } => drop(reply.map(|reply| reply.send(Err(refused)))),
+                Submission::Maintain(_) | Submission::Close => {}
             }
         }
-        if recoverable && only_pushes {
-            return Next::Continue;
-        }
-        self.closed.send_replace(Some(reason));
-        Next::Stop
+        if goes_on { Next::Continue } else { Next::Stop }
     }
 }
 
-fn insert(store: &mut Store, submission: Submission) -> rusqlite::Result<Answer> {
+fn insert(store: &mut Store, submission: &Submission) -> rusqlite::Result<Inserted> {
     match submission {
-        Submission::Push { event, prepared, permit, reply } => match store.insert(&prepared)? {
-            Some(seq) => Ok(Answer::Push { event, permit, seq, reply }),
+        Submission::Push { event, prepared, .. } => match store.insert(prepared)? {
+            Some(seq) => Ok(Inserted::Push(seq)),
             None => {
                 let known = store.body_hash(event.id.as_str())?;
                 let same = known.as_deref() == Some(&*blake3::Hash::from(event.body_hash).to_hex());
-                let admitted = if same { Admitted::Duplicate } else { Admitted::Conflict };
-                Ok(Answer::Known { admitted, reply })
+                Ok(Inserted::Known(if same { Admitted::Duplicate } else { Admitted::Conflict }))
             }
         },
-        Submission::Records { prepared, folded, reply } => {
-            let mut records = Vec::with_capacity(prepared.len());
-            for one in prepared {
-                let seq = store.insert(&one)?.unwrap_or_default();
-                records.push((seq, one));
-            }
-            Ok(Answer::Records { records, folded, reply })
+        Submission::Records { prepared, .. } => {
+            let seqs = prepared.iter().map(|one| Ok(store.insert(one)?.unwrap_or_default()));
+            Ok(Inserted::Records(seqs.collect::<rusqlite::Result<_>>()?))
         }
         // Neither is inserted; `commit` takes them out before.
-        Submission::Maintain(_) | Submission::Close => {
-            Ok(Answer::Records { records: Vec::new(), folded: true, reply: None })
-        }
-    }
-}
-
-fn refuse(submission: Submission, reason: &str) {
-    let refused = Refused::Closed { reason: reason.to_owned() };
-    match submission {
-        Submission::Push { reply, .. } => drop(reply.send(Err(refused))),
-        Submission::Records { reply, .. } => drop(reply.map(|reply| reply.send(Err(refused)))),
-        Submission::Maintain(_) | Submission::Close => {}
+        Submission::Maintain(_) | Submission::Close => Ok(Inserted::Records(Vec::new())),
     }
 }

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::event::Event;
 use crate::rule::Rule;
 use crate::rule::matching::{ChannelPattern, Match, NamePattern, Scalar, Test};
@@ -79,8 +81,11 @@ impl Index {
         }
         if !self.by_label.is_empty() {
             for (name, value) in event.labels() {
-                if let (Some(values), Some(value)) = (self.by_label.get(name.as_str()), value.as_str()) {
-                    found.extend(values.get(value).into_iter().flatten());
+                let Some(values) = self.by_label.get(name.as_str()) else { continue };
+                // An equality holds for a list where it holds for any element.
+                let elements = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                for text in elements.iter().filter_map(Value::as_str) {
+                    found.extend(values.get(text).into_iter().flatten());
                 }
             }
         }

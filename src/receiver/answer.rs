@@ -100,7 +100,7 @@ impl Refusal {
             Self::Body(error) => error.code(),
             Self::Conflict(_) => "conflict",
             Self::Journal(Refused::Overloaded { .. }) => "overloaded",
-            Self::Journal(Refused::Closed { .. }) => "journal-closed",
+            Self::Journal(Refused::Closed { .. } | Refused::Unwritten { .. }) => "journal-closed",
             Self::NotDurableInTime => "not-durable-in-time",
             Self::Internal => "internal",
         }
@@ -114,7 +114,9 @@ impl Refusal {
     /// The sentence for the sender. What the journal says about its disk is for the log alone.
     fn message(&self) -> Cow<'static, str> {
         match self {
-            Self::Journal(Refused::Closed { .. }) => Cow::Borrowed("the journal takes nothing at present"),
+            Self::Journal(Refused::Closed { .. } | Refused::Unwritten { .. }) => {
+                Cow::Borrowed("the journal takes nothing at present")
+            }
             other => Cow::Owned(other.to_string()),
         }
     }

@@ -172,12 +172,18 @@ impl Case {
         Self { folder, rules, list, told, runner: runner.expect("it is made ready") }
     }
 
+    /// The id of a run, unlike that of any other test: processes are found, and ended, by it.
+    fn id(&self, run: &str) -> RunId {
+        let folder = self.folder.path().file_name().expect("it has a name").to_string_lossy();
+        RunId::new(format!("{run}-{folder}"))
+    }
+
     fn intent(&self, run: &str) -> Intent {
         let rule = self.rules.rules.first().expect("there is one");
         let event = Arc::new(event());
         let plan = plan::plan(rule, &EventView::new(&event), NOW).expect("it renders");
         let (rule, sandbox) = (Arc::clone(rule), Arc::clone(&self.rules.sandbox));
-        Intent { run: RunId::new(run), rule, sandbox, event, plan, generation: 7 }
+        Intent { run: self.id(run), rule, sandbox, event, plan, generation: 7 }
     }
 
     /// Runs the rule once and gives how it ended.
@@ -186,10 +192,11 @@ impl Case {
         self.ended("r-1").await
     }
 
-    async fn ended(&self, id: &str) -> Ended {
-        self.list.comes(|record| matches!(record, Record::RunEnded { run, .. } if run.as_str() == id)).await;
+    async fn ended(&self, run: &str) -> Ended {
+        let id = self.id(run);
+        self.list.comes(|record| matches!(record, Record::RunEnded { run, .. } if *run == id)).await;
         let ended = self.list.records().into_iter().find_map(|record| match record {
-            Record::RunEnded { run, end, error, acted, keeps_slot, .. } if run.as_str() == id => {
+            Record::RunEnded { run, end, error, acted, keeps_slot, .. } if run == id => {
                 Some(Ended { end, error: error.unwrap_or_default(), acted, keeps_slot })
             }
             _ => None,

@@ -121,8 +121,7 @@ impl<S: RecordSink> Walk<S> {
             }
             let at = At { phase: Phase::Steps, index, step: &planned.spec, window: None };
             let result = self.step(at, planned.call.as_ref()).await?;
-            let ended = self.ended_by(at, &result);
-            if let Some(ended) = ended
+            if let Some(ended) = self.ended_by(at, &result)
                 && (!planned.spec.continue_on_error || self.stop.reason().is_some())
             {
                 return Ok(Some(ended));
@@ -138,11 +137,12 @@ impl<S: RecordSink> Walk<S> {
             StepEnd::Succeeded | StepEnd::Skipped => return None,
             StepEnd::Failed => RunEnd::Failed,
             StepEnd::TimedOut => RunEnd::TimedOut,
-            StepEnd::Cancelled => match self.stop.reason() {
-                Some(reason) => return Some(reason.into()),
-                None => RunEnd::Cancelled,
-            },
+            StepEnd::Cancelled => RunEnd::Cancelled,
         };
+        // Whatever failed while the run was told to end, or was not tried again for that, did not end it.
+        if let Some(reason) = self.stop.reason() {
+            return Some(reason.into());
+        }
         let why = result.error.as_deref().unwrap_or("no reason is known");
         Some(Ended { end, error: format!("step {} ({}): {why}", at.index + 1, name::of(at.step)) })
     }

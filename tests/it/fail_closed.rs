@@ -47,9 +47,9 @@ fn broken_rules_and_untrustworthy_scripts_are_refused() {
         )
     };
     for (step, code) in [
-        ("run: [sh, -c, \"rm {{ labels.resource }}\"]", "templated-code"),
+        ("run: [sh, -c, \"rm {{ labels.resource }}\"]", "template-as-code"),
         ("shell: rm {{ labels.resource }}", "template-in-shell"),
-        ("run: [./scripts/open.sh]", "script-writable"),
+        ("run: [./scripts/open.sh]", "program-unsafe"),
         ("run: [./scripts/none.sh]", "program-missing"),
     ] {
         let folder = Folder::with_rules(&rule(step));

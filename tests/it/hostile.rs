@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use crate::support::{Folder, TOKEN, incident, with};
+use crate::support::{Folder, TOKEN, UNCONCERNED, incident, with};
 
 /// A rule whose program prints its arguments, each ended by a line.
 const SHOW_ARGS: &str = "rules:\n  - id: show\n    match: { events: [i_new], channels: [\"*\"] }\n    steps:\n      - run: [./scripts/show.sh, --, \"{{ labels.resource }}\"]\n";
@@ -132,7 +132,7 @@ fn secrets_of_the_config_are_nowhere_to_be_found() {
 
 #[test]
 fn terminals_and_logs_get_no_control_characters_of_events() {
-    let daemon = Folder::with_rules("rules: []\n").start();
+    let daemon = Folder::with_rules(UNCONCERNED).start();
     let title = "\u{1b}[2Jgone\u{7}\u{202e}reversed";
     daemon.accept(&with(incident("e1", "i1"), &[("/incident/title", json!(title))]));
     daemon.decided("e1");
@@ -152,28 +152,26 @@ fn terminals_and_logs_get_no_control_characters_of_events() {
 #[test]
 fn yaml_surprises_are_refused_with_their_place() {
     for (text, code, place) in [
-        ("rules:\n  - id: &a one\n    description: *a\n", "yaml-anchor", "2:9"),
-        ("rules:\n  - id: !!str one\n", "yaml-tag", "2:9"),
-        ("rules:\n  - id: one\n    id: two\n", "duplicate-key", "3:5"),
+        ("rules:\n  - id: &a one\n    description: *a\n", "yaml-anchor", (2, 9)),
+        ("rules:\n  - id: !!str one\n", "yaml-tag", (2, 9)),
+        ("rules:\n  - id: one\n    id: two\n", "duplicate-key", (3, 5)),
         (
             "rules:\n  - id: one\n    match: { events: [i_new], channels: [\"*\"], labels: { a: no } }\n",
-            "yaml-ambiguous",
-            "3:62",
+            "quote-label",
+            (3, 61),
         ),
         (
             "rules:\n  - id: one\n    match: { events: [i_new], channels: [\"*\"], labels: { a: 0755 } }\n",
-            "yaml-ambiguous",
-            "3:62",
+            "quote-label",
+            (3, 61),
         ),
     ] {
         let folder = Folder::with_rules(text);
         let output = folder.run(&["check", "--format", "json"]);
         assert_eq!(output.status.code(), Some(1));
         let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let (line, column) = place.split_once(':').unwrap();
-        let is_it = |one: &serde_json::Value| {
-            one["code"] == code && one["line"].to_string() == line && one["column"].to_string() == column
-        };
-        assert!(found.as_array().unwrap().iter().any(is_it), "{code} at {place} is not in {found:#}");
+        let (line, column) = place;
+        let is_it = |one: &serde_json::Value| one["code"] == code && one["line"] == line && one["column"] == column;
+        assert!(found.as_array().unwrap().iter().any(is_it), "{code} at {place:?} is not in {found:#}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Folder, admin, incident, marking_rule, post, with};
+use crate::support::{Folder, UNCONCERNED, admin, incident, marking_rule, post, with};
 
 #[test]
 fn a_new_incident_runs_its_rule_with_the_event_at_hand() {
@@ -42,8 +42,8 @@ fn alerts_custom_actions_and_unknown_types_are_taken_and_kept_byte_for_byte() {
     let body = format!(" {strange}\n");
     assert_eq!(post(daemon.folder.addr, crate::support::TOKEN, body.as_bytes()).0, 200);
     assert_eq!(daemon.decided("u1")["event"]["decision"]["rules"], json!([]));
-    let journal = daemon.stop().path("data/journal.db");
-    let kept: String = rusqlite::Connection::open(journal)
+    let folder = daemon.stop();
+    let kept: String = rusqlite::Connection::open(folder.path("data/journal.db"))
         .unwrap()
         .query_row("SELECT payload FROM record WHERE event = 'u1' AND kind = 'received'", [], |row| row.get(0))
         .unwrap();
@@ -70,7 +70,7 @@ fn answers_follow_the_table() {
 
 #[test]
 fn an_id_is_derived_where_the_body_has_none() {
-    let daemon = Folder::with_rules("rules: []\n").start();
+    let daemon = Folder::with_rules(UNCONCERNED).start();
     let mut push = incident("gone", "i1");
     push.as_object_mut().unwrap().remove("event_id");
     let (status, answer) = daemon.push(&push);
@@ -88,6 +88,10 @@ fn metrics_and_health_are_served_on_the_socket() {
     let socket = daemon.folder.path("data/stanch.sock");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&socket).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
+    for name in ["data/journal.db", "data/journal.db-wal", "data/journal.head"] {
+        let mode = std::fs::metadata(daemon.folder.path(name)).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o077, 0, "{name} is open to others");
+    }
     assert_eq!(admin(&socket, "GET", "/healthz", "").unwrap().0, 200);
     let (status, text) = admin(&socket, "GET", "/metrics", "").unwrap();
     assert_eq!(status, 200);

@@ -1,6 +1,6 @@
 //! Reload: all or nothing.
 
-use crate::support::{Folder, TOKEN, incident, marking_rule, post, wait_for};
+use crate::support::{Folder, TOKEN, UNCONCERNED, incident, marking_rule, post, wait_for};
 
 fn rules(ids: &[&str]) -> String {
     let rules: Vec<String> = ids.iter().map(|id| marking_rule(id, "")).collect();
@@ -49,7 +49,7 @@ fn a_set_that_lost_most_rules_needs_force() {
 
 #[test]
 fn secrets_are_changed_without_a_restart_and_an_emptied_one_is_refused() {
-    let daemon = Folder::with_rules("rules: []\n").start();
+    let daemon = Folder::with_rules(UNCONCERNED).start();
     let push =
         |event: &str, token: &str| post(daemon.folder.addr, token, incident(event, event).to_string().as_bytes()).0;
     let newer = "another-secret-of-the-tests-98765";

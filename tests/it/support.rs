@@ -15,6 +15,9 @@ pub(crate) const TOKEN: &str = "the-secret-of-the-tests-0123456789";
 /// How long a condition may take to come true. Generous: it bounds a failure, not a success.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Rules that no push of these tests concerns.
+pub(crate) const UNCONCERNED: &str = "rules:\n  - id: none\n    match: { events: [i_merge], channels: [Nowhere] }\n    steps: [ { run: [/bin/true] } ]\n";
+
 /// The binary under test.
 pub(crate) fn stanch() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stanch"));

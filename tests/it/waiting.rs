@@ -7,7 +7,7 @@ use crate::support::{Daemon, Folder, incident, marking_rule, wait_for, with};
 /// A rule whose run goes on until the file `go` is there.
 fn slow(id: &str, extra: &str) -> String {
     format!(
-        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: \"{{{{ labels.resource }}}}\"\n    steps:\n      - shell: |\n          echo \"$STANCH_EVENT_ID starts\" >> log.txt\n          while [ ! -e go ]; do sleep 0.02; done\n          echo \"$STANCH_EVENT_ID ends\" >> log.txt\n{extra}"
+        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: \"{{{{ labels.resource }}}}\"\n    steps:\n      - shell: |\n          echo \"$STANCH_EVENT_ID starts\" >> log.txt\n          while [ ! -e go ] && [ -e stanch.yaml ]; do sleep 0.02; done\n          echo \"$STANCH_EVENT_ID ends\" >> log.txt\n{extra}"
     )
 }
 
@@ -123,6 +123,19 @@ fn a_person_approves_or_denies() {
     assert_eq!(daemon.end_of("e2"), "denied");
     assert_eq!(daemon.folder.run(&["runs", "approve", &no]).status.code(), Some(1));
     assert_eq!(daemon.stop().read("runs").lines().count(), 1);
+}
+
+#[test]
+fn only_a_run_that_waits_for_approval_can_be_denied() {
+    let rule = marking_rule("mark", "    guards: { hold: { for: 1h } }\n");
+    let daemon = Folder::with_rules(&format!("rules:\n{rule}")).start();
+    daemon.accept(&incident("e1", "i1"));
+    wait_for_state(&daemon, "e1", "held");
+    let run = daemon.decided("e1")["runs"][0]["run"]["run"].as_str().unwrap().to_owned();
+    assert_eq!(daemon.folder.run(&["runs", "deny", &run]).status.code(), Some(1));
+    assert_eq!(state(&daemon, "e1"), "held");
+    assert!(daemon.folder.run(&["runs", "cancel", &run]).status.success());
+    assert_eq!(daemon.end_of("e1"), "cancelled");
 }
 
 #[test]

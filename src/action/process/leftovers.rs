@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::belonging::{Belonging, Scope};
 use super::table;
-use super::tree::{Belonging, in_background, reap_adopted};
+use super::tree::{in_background, reap_adopted};
 use crate::journal::record::RunId;
 
 /// How often SIGKILL is sent to what is found before it is given up.
@@ -32,11 +33,11 @@ impl StartTime {
 /// and how many could not be ended.
 ///
 /// They are found by the run's id in their environment, never by a process id from the journal: the crash can have
-/// come before one was written, and ids come again. Only what started before `started_before` counts, and its
-/// descendants: give the start of this process, since the crash was before it.
+/// come before one was written, and ids come again. Only what started before `started_before` counts: give the start
+/// of this process, since the crash was before it. What another daemon on this host started is left alone.
 pub async fn end_leftovers(run: &RunId, started_before: StartTime) -> (usize, usize) {
-    let belonging =
-        Belonging { run: run.clone(), group: None, pipes: Vec::new(), started_before: Some(started_before.0) };
+    let scope = Scope::Leftovers { started_before: started_before.0 };
+    let belonging = Belonging { run: run.clone(), scope, group: None, pipes: Vec::new() };
     let mut found_first = None;
     let mut left = 0;
     for _ in 0..ROUNDS_MAX {

@@ -1,5 +1,6 @@
 //! The process table, read from `/proc`. What cannot be read, because it is another's or is gone, is left out.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
@@ -52,6 +53,13 @@ pub(super) fn mark(pid: i32) -> Option<Vec<u8>> {
     environ
         .split(|byte| *byte == 0)
         .find_map(|entry| entry.strip_prefix(RUN_MARK.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec))
+}
+
+/// The name of the file that a process executes, also where that was replaced since.
+pub(super) fn program_name(pid: i32) -> Option<OsString> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let name = path.file_name()?.as_bytes();
+    Some(OsStr::from_bytes(name.strip_suffix(b" (deleted)").unwrap_or(name)).to_owned())
 }
 
 /// Whether a process other than a copy of ourselves (a child between fork and exec still has our descriptors) holds

@@ -1,21 +1,15 @@
-//! A run's process tree, and ending all of it.
-//!
-//! A process is of a tree if it carries the run's mark in its environment, or is in the process group of the child
-//! that was started, or is an orphan that holds one of the child's pipes, or descends from one that is. The mark of
-//! another run rules it out. Orphans become children of this process, which asked the kernel for that, so none gets
-//! away to init. What has cleared its environment, left the group, let go of the pipes and lost its parents cannot be
-//! told from the orphans of other runs, and is left alone.
+//! Ending all of a child's process tree, and taking away what died of it.
 //!
 //! Signals go to the child's group as long as the child was not waited for (its id cannot have come again), to all
 //! others through a pidfd whose process was compared with the table after it was opened.
 
-use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 
+use super::belonging::{Belonging, Scope};
 use super::spawn::{Child, Pipes, STARTING, is_live};
 use super::table::{self, Process};
 use crate::journal::record::RunId;
@@ -28,79 +22,6 @@ const POLL: Duration = Duration::from_millis(50);
 const ROUNDS_MAX: u32 = 40;
 /// The pause between two rounds: the kernel needs a moment to take a process away.
 const ROUND: Duration = Duration::from_millis(10);
-
-/// What a process must be to be of a tree.
-#[derive(Debug, Clone)]
-pub(super) struct Belonging {
-    pub(super) run: RunId,
-    /// The process group of the child.
-    pub(super) group: Option<i32>,
-    /// The inode numbers of the child's pipes.
-    pub(super) pipes: Vec<u64>,
-    /// Only what started before this many ticks after boot.
-    pub(super) started_before: Option<u64>,
-}
-
-impl Belonging {
-    /// All that belong, zombies left out.
-    pub(super) fn members(&self) -> Vec<Process> {
-        let own = rustix::process::getpid().as_raw_nonzero().get();
-        let early = |process: &Process| self.started_before.is_none_or(|before| process.started < before);
-        let mut others: Vec<Process> = Vec::new();
-        let mut members: Vec<Process> = Vec::new();
-        for process in table::all().into_iter().filter(|process| process.pid != own && !process.zombie) {
-            match table::mark(process.pid) {
-                Some(mark) if mark == self.run.as_str().as_bytes() && early(&process) => members.push(process),
-                Some(_) => {}
-                None if self.group == Some(process.group) => members.push(process),
-                None if process.parent == own
-                    && !is_live(process.pid)
-                    && table::holds_pipe(process.pid, &self.pipes) =>
-                {
-                    members.push(process);
-                }
-                None => others.push(process),
-            }
-        }
-        let mut parents: HashSet<i32> = members.iter().map(|process| process.pid).collect();
-        loop {
-            let (children, rest): (Vec<_>, Vec<_>) =
-                others.into_iter().partition(|process| parents.contains(&process.parent));
-            if children.is_empty() {
-                return members;
-            }
-            parents.extend(children.iter().map(|process| process.pid));
-            members.extend(children);
-            others = rest;
-        }
-    }
-
-    /// Sends `signal` to all that belong, but not to the process group `told`; how many belong.
-    pub(super) fn signal(&self, signal: Signal, told: Option<i32>) -> usize {
-        let members = self.members();
-        for process in members.iter().filter(|process| Some(process.group) != told) {
-            if let Err(error) = send(process, signal) {
-                tracing::warn!(pid = process.pid, %error, "a process could not be signalled");
-            }
-        }
-        members.len()
-    }
-}
-
-/// Signals exactly this process, or nothing if it is gone.
-fn send(process: &Process, signal: Signal) -> rustix::io::Result<()> {
-    let Some(pid) = Pid::from_raw(process.pid) else { return Ok(()) };
-    let gone = |error| if error == rustix::io::Errno::SRCH { Ok(()) } else { Err(error) };
-    let handle = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(handle) => handle,
-        Err(error) => return gone(error),
-    };
-    // The handle is for whatever has the id now; only if that started when ours did is it the same.
-    if table::read(process.pid).is_none_or(|now| now.started != process.started) {
-        return Ok(());
-    }
-    rustix::process::pidfd_send_signal(&handle, signal).or_else(gone)
-}
 
 /// The tree of one child.
 #[derive(Debug)]
@@ -120,9 +41,9 @@ impl Tree {
         let leader = child.pid();
         let belonging = Belonging {
             run: run.clone(),
+            scope: Scope::Descendants,
             group: Some(leader.as_raw_nonzero().get()),
             pipes: inodes.into_iter().flatten().collect(),
-            started_before: None,
         };
         Self { belonging, leader, survivors: 0 }
     }

@@ -107,7 +107,7 @@ impl Folder {
     }
 
     fn close_to_others(&self, folder: &Path) -> io::Result<()> {
-        let ours = folder.ancestors().take_while(|path| path.starts_with(self.dir.path()));
-        ours.map(|path| fs::set_permissions(path, Permissions::from_mode(0o700))).collect()
+        let mut ours = folder.ancestors().take_while(|path| path.starts_with(self.dir.path()));
+        ours.try_for_each(|path| fs::set_permissions(path, Permissions::from_mode(0o700)))
     }
 }

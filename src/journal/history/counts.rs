@@ -141,6 +141,22 @@ impl Counts {
         }
     }
 
+    /// Counts a run that waited from when it began to act: a cap is on what acts in its window, not on when that was
+    /// decided upon.
+    pub(super) fn began(&mut self, rule: &RuleId, reserved: &super::runs::Reserved, run: &RunId, at: Timestamp) {
+        let own = reserved.keys.iter().map(|key| (Owner::Rule(rule.clone()), key));
+        let shared = reserved.budget_keys.iter().map(|key| (Owner::Everyone, key));
+        for (owner, key) in own.chain(shared) {
+            if let Some(entries) = self.windows.get_mut(&(owner, key.clone()))
+                && let Some(place) = entries.iter().rposition(|entry| entry.run == *run && entry.at < at)
+                && let Some(entry) = entries.remove(place)
+            {
+                // Nothing in the journal is later than what is folded last, so the order in time is kept.
+                entries.push_back(Entry { at, until: at.plus(reserved.remember), ..entry });
+            }
+        }
+    }
+
     /// Uncounts a run that started nothing.
     pub(super) fn give_back(&mut self, rule: &RuleId, reserved: &super::runs::Reserved, run: &RunId) {
         let own = reserved.keys.iter().map(|key| (Owner::Rule(rule.clone()), key));

@@ -82,6 +82,8 @@ pub struct Run {
     pub approved: bool,
     /// When it was decided upon.
     pub decided_at: Timestamp,
+    /// When its hold ends, where it has one.
+    pub held_until: Option<Timestamp>,
     /// When it expires if it still waits.
     pub expires: Timestamp,
     /// Event types of its incident that call it off while it is held.
@@ -200,6 +202,7 @@ impl Runs {
             state: RunState::Waiting(waits),
             approved: false,
             decided_at: at,
+            held_until: reservation.held_until,
             expires: reservation.expires,
             cancel_on: reservation.cancel_on.clone(),
             reserved: Reserved {
@@ -220,18 +223,24 @@ impl Runs {
         self.runs.insert(reservation.run.clone(), run);
     }
 
-    /// A person allowed it: it waits for its turn like any other.
-    pub(super) fn approve(&mut self, id: &RunId) {
+    /// A person allowed it: it waits for the end of its hold, and for its turn, like any other.
+    pub(super) fn approve(&mut self, id: &RunId, at: Timestamp) {
         if let Some(run) = self.runs.get_mut(id)
             && run.state == RunState::Waiting(Waits::Approval)
         {
-            run.state = RunState::Waiting(Waits::Queue);
             run.approved = true;
-            count_up(&mut self.wanted, &run.locks);
+            match run.held_until.filter(|until| at < *until) {
+                Some(until) => run.state = RunState::Waiting(Waits::Hold { until }),
+                None => {
+                    run.state = RunState::Waiting(Waits::Queue);
+                    count_up(&mut self.wanted, &run.locks);
+                }
+            }
         }
     }
 
-    pub(super) fn activate(&mut self, id: &RunId, at: Timestamp) {
+    /// It begins to act at `at`; gives back the run if it waited until now.
+    pub(super) fn activate(&mut self, id: &RunId, at: Timestamp) -> Option<&Run> {
         if let Some(run) = self.runs.get_mut(id)
             && let RunState::Waiting(waits) = run.state
         {
@@ -241,7 +250,9 @@ impl Runs {
             self.waiting.remove(&run.place);
             run.state = RunState::Active { since: at };
             count_up(&mut self.held, &run.locks);
+            return Some(run);
         }
+        None
     }
 
     pub(super) fn end(&mut self, id: &RunId) -> Option<Run> {

@@ -1,1 +1,144 @@
+//! The fold: the same live and after a restart, and never more than the caps allow.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::newest::Order;
+use super::{History, Ordering};
+use crate::clock::Timestamp;
+use crate::decide::world::{World, rule};
+use crate::journal::record::{Observed, Record, RunEnd};
+
+/// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
+fn known(history: &History) -> History {
+    History { last_seq: 0, last_at: Timestamp::default(), ..history.clone() }
+}
+
+#[test]
+fn what_was_set_aside_still_orders_after_a_restart() {
+    let mut world = World::new(&rule("a", ""));
+    let event = world.push("i_new", "i1", "db", &[]);
+    let observed = Observed::of(&event, 1);
+    let mut live = History::default();
+    live.observe(&observed);
+    let mut replayed = History::default();
+    replayed.apply(1, world.now, &Record::received(&event));
+    let set_aside = Record::SetAside { event: event.id.clone(), seq: 1, error: "gone".into() };
+    live.apply(2, world.now, &set_aside);
+    replayed.apply(2, world.now, &set_aside);
+    assert_eq!(known(&live), known(&replayed));
+    assert!(replayed.newest.get(&event.entity).is_some());
+    world.pass(1);
+}
+
+#[test]
+fn an_entity_that_memory_let_go_is_recalled() {
+    let mut world = World::new(&rule("a", ""));
+    let mut order = Order::with_limit(2);
+    let mut entities = Vec::new();
+    for (seq, incident) in (1..).zip(["i1", "i2", "i3"]) {
+        let event = world.push("i_new", incident, "db", &[]);
+        order.observe(&Observed::of(&event, seq));
+        entities.push(event);
+        world.pass(1);
+    }
+    let first = &entities[0];
+    assert!(order.get(&first.entity).is_none() && order.must_recall(&first.entity));
+    assert!(!order.must_recall(&entities[2].entity));
+    let newest = super::Newest { time: first.time, seq: 1, closed: false, closed_at: None };
+    order.recall(first.entity.clone(), newest);
+    let older = crate::event::Event { time: first.time.minus(Duration::from_secs(1)), ..first.clone() };
+    assert_eq!(order.observe(&Observed::of(&older, 9)), Ordering::Late { newest: first.time });
+}
+
+/// Something that happens.
+#[derive(Debug, Clone)]
+enum Happening {
+    Event { kind: &'static str, incident: u8, host: u8, delay_s: u64 },
+    End { which: usize, end: RunEnd },
+    Approve,
+    Pass { seconds: u64 },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let kind = prop::sample::select(&["i_new", "i_new", "i_new", "i_reopen", "i_ack", "i_rslv", "i_storm"][..]);
+    let end = prop::sample::select(&[RunEnd::Succeeded, RunEnd::Failed, RunEnd::TimedOut][..]);
+    prop_oneof![
+        6 => (kind, 0..4u8, 0..4u8, prop_oneof![4 => Just(0), 1 => 0..300u64])
+            .prop_map(|(kind, incident, host, delay_s)| Happening::Event { kind, incident, host, delay_s }),
+        3 => (any::<prop::sample::Index>(), end)
+            .prop_map(|(which, end)| Happening::End { which: which.index(64), end }),
+        1 => Just(Happening::Approve),
+        3 => prop_oneof![0..30u64, 0..2_000u64].prop_map(|seconds| Happening::Pass { seconds }),
+    ]
+}
+
+fn rules() -> String {
+    [
+        rule("capped", "    guards: { rate: { max: 2, per: 10m }, blast_radius: { targets: 2, per: 20m } }\n"),
+        rule("held", "    guards: { hold: { for: 5m, cancel_on: [i_ack] }, rate: { max: 2, per: 10m } }\n"),
+        rule(
+            "asked",
+            "    mode: approve\n    dedupe: { by: [target], for: 3m }\n    guards: { hold: { for: 1m }, cooldown: 5m }\n",
+        ),
+    ]
+    .concat()
+}
+
+/// The most that began in any window of `per`, as told by `weigh`.
+fn most(begun: &[(String, String, Timestamp)], rule: &str, per: Duration, weigh: impl Fn(&[&str]) -> usize) -> usize {
+    let own: Vec<_> = begun.iter().filter(|(of, ..)| of == rule).collect();
+    own.iter()
+        .map(|(_, _, from)| {
+            let within = own.iter().filter(|(_, _, at)| at >= from && *at < from.plus(per));
+            weigh(&within.map(|(_, target, _)| target.as_str()).collect::<Vec<_>>())
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_replay_is_the_live_fold_and_no_cap_is_exceeded(happenings in prop::collection::vec(happening(), 1..60)) {
+        let mut world = World::new(&rules());
+        for happening in happenings {
+            match happening {
+                Happening::Event { kind, incident, host, delay_s } => {
+                    let mut event = world.push(kind, &format!("i{incident}"), &format!("h{host}"), &[]);
+                    event.time = event.time.minus(Duration::from_secs(delay_s));
+                    world.take(event);
+                }
+                Happening::End { which, end } => {
+                    let active = world.active();
+                    if !active.is_empty() {
+                        world.end(&active[which % active.len()], end);
+                    }
+                }
+                Happening::Approve => {
+                    let asked = world.history.runs.waiting().find(|(_, run)| run.awaits_approval());
+                    if let Some(run) = asked.map(|(id, _)| id.clone()) {
+                        world.note(Record::Approved { run, by: "ops".into() });
+                    }
+                }
+                Happening::Pass { seconds } => world.pass(seconds),
+            }
+            world.turns();
+            let mut targets = HashSet::new();
+            for run in world.active() {
+                let target = world.history.runs.get(&run).unwrap().target.clone();
+                prop_assert!(targets.insert(target), "two runs act on one target");
+            }
+        }
+        prop_assert_eq!(known(&world.history), known(&world.replayed()));
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        for rule in ["capped", "held"] {
+            prop_assert!(most(&world.begun, rule, minutes(10), |targets| targets.len()) <= 2, "rate: {:?}", world.begun);
+        }
+        let distinct = |targets: &[&str]| targets.iter().collect::<HashSet<_>>().len();
+        prop_assert!(most(&world.begun, "capped", minutes(20), distinct) <= 2, "radius: {:?}", world.begun);
+    }
+}

@@ -28,9 +28,7 @@ async fn the_environment_is_what_is_given_and_nothing_else() {
 async fn only_the_standard_descriptors_reach_the_program() {
     // What whoever started this test left open; `serve` closes it first of all.
     let own: Vec<String> = super::super::inherited::open_for_programs().iter().map(i32::to_string).collect();
-    let result = Case::new()
-        .shell("for fd in /proc/$$/fd/*; do if [ -e $fd ]; then echo ${fd##*/}; fi; done")
-        .await;
+    let result = Case::new().shell("for fd in /proc/$$/fd/*; do if [ -e $fd ]; then echo ${fd##*/}; fi; done").await;
     let extra: Vec<_> = result.stdout.lines().filter(|fd| !own.contains(&(*fd).to_owned())).collect();
     assert_eq!(extra, ["0", "1", "2"], "{result:?}");
 }
