@@ -17,6 +17,7 @@ mod runs;
 mod send;
 mod serve;
 mod setup;
+mod test;
 
 pub use exit::{EXIT_CODES, Exit};
 
@@ -48,6 +49,7 @@ enum Command {
     Init(init::Init),
     Serve(serve::Serve),
     Check(check::Check),
+    Test(test::Test),
     Explain(explain::Explain),
     Runs(runs::Runs),
     Events(events::Events),
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Init(command) => command.run(),
         Command::Serve(command) => command.run(&cli.config),
         Command::Check(command) => command.run(&cli.config),
+        Command::Test(command) => command.run(&cli.config),
         Command::Explain(command) => command.run(&cli.config),
         Command::Runs(command) => command.run(&cli.config),
         Command::Events(command) => command.run(&cli.config),

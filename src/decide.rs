@@ -106,6 +106,13 @@ pub fn decide(question: &Question<'_>, history: &mut History, now: Timestamp) ->
     Decisions { late_since, each }
 }
 
+/// The number in the journal of the newest event of a late event's entity, if some rule wants to be asked about that
+/// state instead and it is not closed.
+pub fn newest_if_late(event: &Event, history: &History, rules: &RuleSet) -> Option<u64> {
+    let newest = history.newest.get(&event.entity)?;
+    (event.time < newest.time && !newest.closed && rules.any_late_newest).then_some(newest.seq)
+}
+
 fn asked<'a>(question: &Question<'a>, seen: &Event) -> Vec<&'a Arc<Rule>> {
     let rules = question.rules;
     let is_asked = |rule: &&Arc<Rule>| rule.mode.min(question.settings.ceiling) != Mode::Off;

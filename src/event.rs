@@ -4,10 +4,11 @@
 //! event types and fields are kept, since the vendor may add some at any time.
 
 mod json;
+pub mod path;
 mod read;
 mod view;
 
-pub use read::{BodyError, IMPLAUSIBLE_BEFORE_MS, MAX_DEPTH, MAX_ID_CHARS, read};
+pub use read::{BodyError, IMPLAUSIBLE_BEFORE_MS, MAX_DEPTH, MAX_ID_CHARS, payload, read};
 pub use view::view;
 
 use std::fmt;

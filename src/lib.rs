@@ -27,3 +27,4 @@ pub mod receiver;
 pub mod report;
 pub mod rule;
 pub mod runner;
+pub mod simulate;

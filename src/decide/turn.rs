@@ -1,5 +1,9 @@
 //! The turn of a run that waited: everything is decided again, on the newest state, before anything is started.
 
+mod walk;
+
+pub use walk::{Next, Walk};
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -8,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
 use crate::journal::history::{History, Run, RunState, Waits};
-use crate::journal::record::{Outcome, RunEnd, RunId};
+use crate::journal::record::{Outcome, Record, RunEnd, RunId};
 use crate::matcher;
 use crate::plan::{self, Plan};
 use crate::rule::view::EventView;
@@ -81,6 +85,34 @@ pub struct Start {
     pub plan: Plan,
     /// The state that it acts on.
     pub event: Arc<Event>,
+}
+
+impl Start {
+    /// The record that has to be durable before anything of the run is started.
+    pub fn intent(&self, run: &RunId, generation: u64) -> Record {
+        Record::RunIntended {
+            run: run.clone(),
+            rule: self.rule.id.clone(),
+            event: self.event.id.clone(),
+            generation,
+            target: self.plan.target.clone(),
+            plan: self.plan.to_json(),
+        }
+    }
+}
+
+/// The record of the end of a run that never started.
+pub fn unstarted(id: &RunId, run: &Run, end: RunEnd, reason: String, keeps_slot: bool, now: Timestamp) -> Record {
+    Record::RunEnded {
+        run: id.clone(),
+        rule: run.rule.clone(),
+        target: run.target.clone(),
+        end,
+        acted: false,
+        keeps_slot,
+        error: Some(reason),
+        duration_ms: u64::try_from(now.since(run.decided_at).as_millis()).unwrap_or(u64::MAX),
+    }
 }
 
 /// A run whose turn has come.

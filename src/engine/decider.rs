@@ -4,7 +4,6 @@
 //! the next event, and writes the decisions and their intents as one transaction. Runs start only after that is
 //! durable. A commit that fails ends the task, and with it the engine.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,10 @@ use tokio::sync::mpsc;
 use super::command::{Command, Handled};
 use super::load_event;
 use crate::clock::{Clock, Stopwatch, Timestamp};
-use crate::decide::turn::{self, Readiness, Start, Turn, Turning};
+use crate::decide::turn::{self, Next, Start, Walk};
 use crate::decide::{self, Decision, Question, Scope, Settings};
 use crate::event::Event;
-use crate::guard::ENGINE_LOCK;
-use crate::journal::history::{History, Run};
+use crate::journal::history::History;
 use crate::journal::read::Reader;
 use crate::journal::record::{Decided, Observed, Outcome, Record, RunEnd, RunId};
 use crate::journal::store::StoreError;
@@ -233,14 +231,10 @@ impl Decider {
         Ok(())
     }
 
-    /// The newest event of a late event's entity, if some rule wants it and it is not closed.
     fn newest_if_late(&self, event: &Event) -> Result<Option<Event>, EngineError> {
-        let rules = &self.in_force.rules;
-        match self.history.newest.get(&event.entity) {
-            Some(newest) if event.time < newest.time && !newest.closed && rules.any_late_newest => {
-                Ok(load_event(&self.reader, newest.seq)?)
-            }
-            _ => Ok(None),
+        match decide::newest_if_late(event, &self.history, &self.in_force.rules) {
+            Some(seq) => Ok(load_event(&self.reader, seq)?),
+            None => Ok(None),
         }
     }
 
@@ -253,15 +247,8 @@ impl Decider {
     }
 
     fn intend(&mut self, run: &RunId, start: Start, now: Timestamp, round: &mut Round) {
+        let record = start.intent(run, self.in_force.rules.generation);
         let Start { rule, plan, event } = start;
-        let record = Record::RunIntended {
-            run: run.clone(),
-            rule: rule.id.clone(),
-            event: event.id.clone(),
-            generation: self.in_force.rules.generation,
-            target: plan.target.clone(),
-            plan: plan.to_json(),
-        };
         self.history.apply(self.history.last_seq(), now, &record);
         round.records.push(record);
         round.intents.push(Intent {
@@ -276,16 +263,7 @@ impl Decider {
 
     fn end(&mut self, run: &RunId, end: RunEnd, reason: String, keeps_slot: bool, now: Timestamp, round: &mut Round) {
         let Some(known) = self.history.runs.get(run) else { return };
-        let record = Record::RunEnded {
-            run: run.clone(),
-            rule: known.rule.clone(),
-            target: known.target.clone(),
-            end,
-            acted: false,
-            keeps_slot,
-            error: Some(reason),
-            duration_ms: u64::try_from(now.since(known.decided_at).as_millis()).unwrap_or(u64::MAX),
-        };
+        let record = turn::unstarted(run, known, end, reason, keeps_slot, now);
         self.history.apply(self.history.last_seq(), now, &record);
         self.report.ended_waiting(&record);
         round.records.push(record);
@@ -293,64 +271,16 @@ impl Decider {
 
     /// Looks at the runs that wait, in their order. Unless `look_at_all`, stops as soon as the engine has no room.
     fn turns(&mut self, now: Timestamp, look_at_all: bool, round: &mut Round) -> Result<(), EngineError> {
-        let mut blocked = HashSet::new();
-        let mut place = 0;
-        while let Some((next, id, run)) = self.history.runs.waiting_from(place) {
-            let is_full = self.history.runs.holders(ENGINE_LOCK) >= self.in_force.settings.guards.runs_max;
-            if is_full && !look_at_all {
-                break;
-            }
-            place = next + 1;
-            let InForce { rules, settings } = &self.in_force;
-            match turn::readiness(run, rules, settings, &self.history, &blocked, now) {
-                Readiness::NotYet => {}
-                Readiness::Blocked => {
-                    blocked.insert(run.gate.clone());
-                }
-                Readiness::Expired => {
-                    let (id, reason) = (id.clone(), format!("it waited until {}, its limit", run.expires));
-                    self.end(&id, RunEnd::Expired, reason, false, now, round);
-                }
-                Readiness::Ready => {
-                    let (id, run) = (id.clone(), run.clone());
-                    match self.decide_again(&id, &run, &blocked, now)? {
-                        Turn::Wait => {
-                            blocked.insert(run.gate);
-                        }
-                        Turn::Start(start) => self.intend(&id, *start, now, round),
-                        Turn::End { end, reason } => self.end(&id, end, reason, false, now, round),
-                    }
-                }
+        let InForce { rules, settings } = self.in_force.clone();
+        let mut walk = Walk::new(look_at_all);
+        loop {
+            let load = |seq| Ok::<_, StoreError>(load_event(&self.reader, seq)?.map(Arc::new));
+            match walk.next(&self.history, &rules, &settings, now, load)? {
+                None => return Ok(()),
+                Some(Next::Start { run, start }) => self.intend(&run, *start, now, round),
+                Some(Next::End { run, end, reason }) => self.end(&run, end, reason, false, now, round),
             }
         }
-        Ok(())
-    }
-
-    fn decide_again(
-        &self,
-        id: &RunId,
-        run: &Run,
-        blocked: &HashSet<String>,
-        now: Timestamp,
-    ) -> Result<Turn, EngineError> {
-        let Some(trigger) = load_event(&self.reader, run.seq)? else {
-            let reason = "the body of its event is not kept any more".into();
-            return Ok(Turn::End { end: RunEnd::Cancelled, reason });
-        };
-        let newest = match self.history.newest.get(&run.entity) {
-            Some(newest) if newest.seq != run.seq => load_event(&self.reader, newest.seq)?,
-            _ => None,
-        };
-        let turning = Turning {
-            id,
-            run,
-            trigger: &Arc::new(trigger),
-            newest: newest.as_ref(),
-            rules: &self.in_force.rules,
-            settings: &self.in_force.settings,
-            blocked,
-        };
-        Ok(turn::turn(&turning, &self.history, now))
     }
 
     /// Puts the shared record of events that concern no rule before whatever else the round records.

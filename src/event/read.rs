@@ -76,9 +76,7 @@ impl BodyError {
 
 /// Reads the body of a push that `source` took in at `received_at`.
 pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Event, BodyError> {
-    // Checked first, in one pass: serde_json would report bad UTF-8 only inside strings.
-    let text = std::str::from_utf8(&body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
-    let payload = json::parse(text, MAX_DEPTH).map_err(classify)?;
+    let payload = payload(&body)?;
     let top = payload.as_object().ok_or_else(|| BodyError::NotAnObject(kind(&payload)))?;
 
     let event_type = optional_text(top.get("event_type"), "event_type")?.unwrap_or_default();
@@ -146,6 +144,16 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         body,
         body_hash,
     })
+}
+
+/// Reads the JSON of a body as strictly as [`read`] does, without asking whether it is a push.
+///
+/// # Errors
+/// What is not UTF-8, not JSON, has a key twice in one object, or is nested deeper than [`MAX_DEPTH`].
+pub fn payload(body: &[u8]) -> Result<Value, BodyError> {
+    // Checked first, in one pass: serde_json would report bad UTF-8 only inside strings.
+    let text = std::str::from_utf8(body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
+    json::parse(text, MAX_DEPTH).map_err(classify)
 }
 
 fn classify(error: serde_json::Error) -> BodyError {

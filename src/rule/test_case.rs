@@ -23,6 +23,14 @@ pub const OUTCOMES: &[&str] = &[
     "plan-error",
 ];
 
+/// Words that a test can expect besides [`OUTCOMES`], with what each says. They are no outcomes of a rule: the
+/// receiver, or the end of a run that waited, gives them.
+pub const MORE_OUTCOMES: &[(&str, &str)] = &[
+    ("refused", "the `event_id` came before with another body, which is answered with 409"),
+    ("cancelled", "a run that waited was called off, or must not act any more"),
+    ("expired", "a run waited too long"),
+];
+
 /// One test.
 #[derive(Debug, Clone)]
 pub struct TestCase {
@@ -68,7 +76,7 @@ pub enum Payload {
 pub struct Expectation {
     /// Which rule; `None` where no rule was asked, or any may be it.
     pub rule: Option<String>,
-    /// The outcome, one of [`OUTCOMES`].
+    /// The outcome, one of [`OUTCOMES`] or [`MORE_OUTCOMES`].
     pub outcome: Option<String>,
     /// The clause that failed, or the guard that objected: `match.labels.env`, `cooldown`.
     pub because: Option<String>,

@@ -24,6 +24,10 @@ fn the_folder_passes_the_check_without_a_warning() {
         stanch(place.path()).args(["check", "-c", "work/stanch.yaml", "--deny", "warnings"]).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{}", both(&checked));
     assert!(stdout(&checked).contains("1 rule in 1 file, 3 tests"), "{}", both(&checked));
+
+    let tested = stanch(place.path()).args(["test", "-c", "work/stanch.yaml"]).output().unwrap();
+    assert_eq!(tested.status.code(), Some(0), "{}", both(&tested));
+    assert!(stdout(&tested).ends_with("3 passed, 0 failed\n"), "{}", both(&tested));
 }
 
 #[test]

@@ -22,4 +22,5 @@ mod reload;
 mod rules_library;
 mod send;
 mod support;
+mod test_command;
 mod waiting;

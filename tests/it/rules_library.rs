@@ -41,6 +41,14 @@ fn the_rules_pass_the_check_without_a_warning() {
 }
 
 #[test]
+fn the_rules_pass_their_own_tests_and_none_is_without() {
+    let place = library();
+    let output = stanch(place.path()).arg("test").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    assert!(!stdout(&output).contains("rules without a test"), "{}", both(&output));
+}
+
+#[test]
 fn each_rule_concerns_its_own_fixture_alone() {
     let place = library();
     for (rule, outcome, target) in [

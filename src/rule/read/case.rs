@@ -8,8 +8,8 @@ use super::{NAMES_MAX, Reader, STEPS_MAX};
 use crate::clock::Timestamp;
 use crate::rule::diagnostic::codes;
 use crate::rule::duration;
-use crate::rule::test_case::{Expectation, OUTCOMES, Payload, TestCase, TestEvent, Until};
-use crate::rule::yaml::fields::{Fields, suggestion};
+use crate::rule::test_case::{Expectation, MORE_OUTCOMES, OUTCOMES, Payload, TestCase, TestEvent, Until};
+use crate::rule::yaml::fields::{Fields, key_text, suggestion};
 use crate::rule::yaml::{Kind, Node};
 
 /// How many events one test may have.
@@ -71,12 +71,23 @@ pub(super) fn test(reader: &Reader<'_>, node: &Node) -> Option<TestCase> {
     Some(TestCase { name: name?.to_owned(), events, expect, place })
 }
 
-/// An element of `events`: a fixture, or a mapping with `event` and more.
+/// The keys of an element of `events` that is not the event itself.
+const EVENT_KEYS: &[&str] = &["event", "after", "with", "fresh", "expect"];
+
+/// Whether a mapping in `events` is the body of a push: it has what every body has, and no key of ours, which would
+/// otherwise become a part of the body unseen.
+fn is_body(node: &Node) -> bool {
+    let Kind::Map(entries) = &node.kind else { return false };
+    let has = |names: &[&str]| entries.iter().any(|(key, _)| key_text(key).is_some_and(|key| names.contains(&key)));
+    has(&["incident", "alert"]) && !has(EVENT_KEYS)
+}
+
+/// An element of `events`: a fixture, a body, or a mapping with `event` and more.
 fn event(reader: &Reader<'_>, node: &Node, with_all: &[(String, Value)], fresh_all: bool) -> Option<TestEvent> {
     let doc = reader.doc;
     let place = doc.place(node.head().start);
     let with_all = with_all.to_vec();
-    if !matches!(node.kind, Kind::Map(_)) {
+    if is_body(node) || !matches!(node.kind, Kind::Map(_)) {
         let payload = payload(reader, node)?;
         return Some(TestEvent {
             after: Duration::ZERO,
@@ -141,9 +152,10 @@ fn expectation(reader: &Reader<'_>, node: &Node) -> Option<Expectation> {
     let rule = reader.free_text(&fields, "rule");
     let outcome = fields.get("outcome").and_then(|node| {
         let text = doc.text(node, "`outcome`")?;
-        if !OUTCOMES.contains(&text) {
+        let words: Vec<&str> = OUTCOMES.iter().copied().chain(MORE_OUTCOMES.iter().map(|(word, _)| *word)).collect();
+        if !words.contains(&text) {
             let message = format!("there is no outcome `{text}`");
-            doc.error_hint(codes::INVALID_VALUE, node.span.clone(), message, suggestion(text, OUTCOMES));
+            doc.error_hint(codes::INVALID_VALUE, node.span.clone(), message, suggestion(text, &words));
         }
         Some(text.to_owned())
     });
