@@ -157,7 +157,7 @@ const HOLD: &str = ", guards: { hold: { for: 3m, cancel_on: [i_ack, i_rslv] } }"
 #[test]
 fn a_held_run_acts_when_its_hold_is_over() {
     let first = body("e1", "i_new", "i1", 0);
-    passes(&rule("r", HOLD), &[first.clone()], "{ rule: r, outcome: held, until: 3m }");
+    passes(&rule("r", HOLD), std::slice::from_ref(&first), "{ rule: r, outcome: held, until: 3m }");
     passes(&rule("r", HOLD), &[first], "{ rule: r, outcome: held }, { rule: r, outcome: run, target: db-07 }");
 }
 
