@@ -170,6 +170,12 @@ impl Reader<'_> {
 fn flashduty(reader: &Reader<'_>, node: &Node) -> Option<Flashduty> {
     let doc = reader.doc;
     let fields = Fields::open(doc, node, "`flashduty`")?;
+    doc.warn(
+        codes::NOT_AVAILABLE,
+        node.head(),
+        "this version makes no call of the Open API: nothing is written back, and nothing missed is asked for",
+        "the section is checked and its secret is hidden in logs and records; nothing else comes of it",
+    );
     let api = match fields.get("api") {
         None => Some("https://api.flashcat.cloud".to_owned()),
         Some(node) => network::api(doc, node),

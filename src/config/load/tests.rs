@@ -86,7 +86,10 @@ admin: { socket: run/s.sock, listen: 127.0.0.1:8081, token: { file: secrets/admi
 log: { format: json, level: debug }
 "#;
     let (dir, loaded) = read(text);
-    let config = loaded.unwrap().config;
+    let loaded = loaded.unwrap();
+    // What is read and leads to nothing is said.
+    assert_eq!(loaded.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["not-available"]);
+    let config = loaded.config;
     assert_eq!((config.mode, config.strict_ordering), (Mode::Off, true));
     assert_eq!(config.sources[0].allow_from.len(), FLASHDUTY_ADDRESSES.len() + 2);
     assert_eq!(config.sources[0].allow_from[5].to_string(), "2001:db8::1/128");
