@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use crate::support::{Folder, TOKEN, UNCONCERNED, incident, with};
+use crate::support::{Folder, TOKEN, UNCONCERNED, incident, marking_rule, with};
 
 /// A rule whose program prints its arguments, each ended by a line.
 const SHOW_ARGS: &str = "rules:\n  - id: show\n    match: { events: [i_new], channels: [\"*\"] }\n    steps:\n      - run: [./scripts/show.sh, --, \"{{ labels.resource }}\"]\n";
@@ -128,6 +128,24 @@ fn secrets_of_the_config_are_nowhere_to_be_found() {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret), "a secret is in {name}");
         }
     }
+}
+
+#[test]
+fn what_steps_print_reaches_terminals_without_control_characters() {
+    let rule =
+        marking_rule("mark", "").replace("- shell: echo", "- shell: printf '\\033[2J\\007\\342\\200\\256x'; echo");
+    let daemon = Folder::with_rules(&format!("rules:\n{rule}")).start();
+    daemon.accept(&incident("e1", "i1"));
+    let run = daemon.ended("e1");
+    // The record keeps what was printed; only showing it makes it harmless.
+    assert_eq!(run["steps"][0]["result"]["stdout"], "\u{1b}[2J\u{7}\u{202e}x");
+    let run = run["run"]["run"].as_str().unwrap();
+    for args in [&["runs", "show", run][..], &["runs"], &["events", "show", "e1"]] {
+        let text = String::from_utf8(daemon.folder.run(args).stdout).unwrap();
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{args:?}: {text:?}");
+    }
+    let log = daemon.stop().read("log");
+    assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log}");
 }
 
 #[test]

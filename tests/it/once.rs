@@ -67,3 +67,18 @@ fn an_incident_is_acted_upon_once_until_it_closes_or_reopens() {
     assert_eq!(daemon.outcome("e5").0, "suppressed");
     assert_eq!(daemon.stop().read("runs").lines().count(), 2);
 }
+
+#[test]
+fn a_closing_alone_and_a_reopening_alone_free_the_slot() {
+    for (kind, progress) in [("i_rslv", "Closed"), ("i_reopen", "Triggered")] {
+        let rules = format!("rules:\n{}", marking_rule("mark", "").replace("[i_new]", "[i_new, i_wake]"));
+        let daemon = Folder::with_rules(&rules).start();
+        daemon.accept(&incident("e1", "i1"));
+        assert_eq!(daemon.end_of("e1"), "succeeded");
+        let changes = [("/event_type", json!(kind)), ("/incident/progress", json!(progress))];
+        daemon.accept(&with(incident("e2", "i1"), &changes));
+        daemon.decided("e2");
+        daemon.accept(&with(incident("e3", "i1"), &[("/event_type", json!("i_wake"))]));
+        assert_eq!(daemon.end_of("e3"), "succeeded", "{kind} frees the slot");
+    }
+}

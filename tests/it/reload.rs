@@ -61,3 +61,37 @@ fn secrets_are_changed_without_a_restart_and_an_emptied_one_is_refused() {
     assert_eq!(push("e2", TOKEN), 401);
     assert_eq!(push("e3", newer), 200);
 }
+
+#[test]
+fn the_previous_secret_is_taken_while_it_is_named() {
+    let folder = Folder::with_rules(UNCONCERNED);
+    let (only_new, newer) = (folder.read("stanch.yaml"), "another-secret-of-the-tests-98765");
+    let daemon = folder.start();
+    let push =
+        |event: &str, token: &str| post(daemon.folder.addr, token, incident(event, event).to_string().as_bytes()).0;
+    let both = only_new.replace("{ file: secrets/token }", "{ file: secrets/token }, previous: { file: secrets/old }");
+    assert_ne!(both, only_new);
+    daemon.folder.write("secrets/old", TOKEN, 0o600);
+    daemon.folder.write("secrets/token", newer, 0o600);
+    daemon.folder.write("stanch.yaml", &both, 0o644);
+    assert!(daemon.folder.run(&["reload"]).status.success());
+    assert_eq!((push("e1", TOKEN), push("e2", newer)), (200, 200));
+    assert_eq!(push("e3", "a-wrong-secret-of-some-length"), 401);
+    daemon.folder.write("stanch.yaml", &only_new, 0o644);
+    assert!(daemon.folder.run(&["reload"]).status.success());
+    assert_eq!((push("e4", TOKEN), push("e5", newer)), (401, 200));
+}
+
+#[test]
+fn a_signal_with_a_broken_set_leaves_the_old_one_in_force() {
+    let daemon = Folder::with_rules(&rules(&["one"])).start();
+    daemon.folder.write("rules/rules.yaml", "rules: [", 0o644);
+    daemon.signal("HUP");
+    wait_for("the reload to be refused", || {
+        let log = daemon.folder.read("log");
+        if log.contains("reload refused") && log.contains("yaml-syntax") { Ok(()) } else { Err(log) }
+    });
+    daemon.accept(&incident("e1", "i1"));
+    assert_eq!(daemon.decided("e1")["event"]["decision"]["generation"], 1);
+    assert_eq!(daemon.end_of("e1"), "succeeded");
+}

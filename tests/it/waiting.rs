@@ -126,6 +126,27 @@ fn a_person_approves_or_denies() {
 }
 
 #[test]
+fn holds_and_approvals_outlive_a_kill() {
+    let rules = format!(
+        "rules:\n{}{}",
+        marking_rule("held", "    guards: { hold: { for: 2s } }\n"),
+        marking_rule("asks", "    mode: approve\n").replace("[i_new]", "[i_reopen]")
+    );
+    let daemon = Folder::with_rules(&rules).start();
+    daemon.accept(&incident("e1", "i1"));
+    let reopened = [("/event_type", json!("i_reopen")), ("/incident/labels/resource", json!("db-08"))];
+    daemon.accept(&with(incident("e2", "i2"), &reopened));
+    assert_eq!(daemon.outcome("e1").0, "held");
+    assert_eq!(daemon.outcome("e2").0, "awaiting-approval");
+    let daemon = daemon.kill().start();
+    assert_eq!(state(&daemon, "e2"), "awaiting-approval");
+    let run = daemon.decided("e2")["runs"][0]["run"]["run"].as_str().unwrap().to_owned();
+    assert!(daemon.folder.run(&["runs", "approve", &run]).status.success());
+    assert_eq!((daemon.end_of("e1"), daemon.end_of("e2")), ("succeeded".into(), "succeeded".into()));
+    assert_eq!(daemon.stop().read("runs").lines().count(), 2);
+}
+
+#[test]
 fn only_a_run_that_waits_for_approval_can_be_denied() {
     let rule = marking_rule("mark", "    guards: { hold: { for: 1h } }\n");
     let daemon = Folder::with_rules(&format!("rules:\n{rule}")).start();
