@@ -13,7 +13,10 @@ const SENDERS: usize = 4;
 
 #[test]
 fn thirty_kills_under_load_lose_nothing_and_repeat_nothing() {
-    let rule = marking_rule("mark", "    guards: { rate: { max: 100000, per: 1h } }\n");
+    let rule = marking_rule(
+        "mark",
+        "    guards: { rate: { max: 100000, per: 1h }, breaker: { failures: 128, within: 1s, open_for: 1s } }\n",
+    );
     let mut folder = Folder::with_rules(&format!("rules:\n{rule}")).config("limits: { runs: 16 }\n");
     let (number, mut accepted) = (AtomicUsize::new(0), Vec::new());
     for round in 0..ROUNDS {
