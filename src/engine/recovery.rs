@@ -26,14 +26,14 @@ pub(super) async fn end_interrupted(
     if interrupted.is_empty() {
         return Ok(());
     }
-    // What started after this process cannot be left from the one before it.
-    let before_us = process::StartTime::of_self().unwrap_or(process::StartTime::MAX);
     let mut records = Vec::new();
     let now = clock.now();
     for run in interrupted {
         let Some(known) = history.runs.get(&run) else { continue };
         let RunState::Active { since } = known.state else { continue };
-        let (found, left) = process::end_leftovers(&run, before_us).await;
+        // Nothing of ours was started yet, so no process is too young to be left over. Our own start would be the
+        // wrong bound: start times come in ticks of 10 ms, and a daemon restarts within one.
+        let (found, left) = process::end_leftovers(&run, process::StartTime::MAX).await;
         let left = match (found, left) {
             (0, _) => String::new(),
             (found, 0) => format!("; {found} of its processes were still there and were ended"),
