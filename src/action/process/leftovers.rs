@@ -5,7 +5,6 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::belonging::{Belonging, Scope};
-use super::table;
 use super::tree::{in_background, reap_adopted};
 use crate::journal::record::RunId;
 
@@ -20,11 +19,6 @@ const ROUND: Duration = Duration::from_millis(25);
 pub struct StartTime(u64);
 
 impl StartTime {
-    /// When this process started; `None` where `/proc` cannot be read.
-    pub fn of_self() -> Option<Self> {
-        table::read(rustix::process::getpid().as_raw_nonzero().get()).map(|own| Self(own.started))
-    }
-
     /// The end of time: leaves nothing out.
     pub const MAX: Self = Self(u64::MAX);
 }
@@ -33,8 +27,9 @@ impl StartTime {
 /// and how many could not be ended.
 ///
 /// They are found by the run's id in their environment, never by a process id from the journal: the crash can have
-/// come before one was written, and ids come again. Only what started before `started_before` counts: give the start
-/// of this process, since the crash was before it. What another daemon on this host started is left alone.
+/// come before one was written, and ids come again. Only what started before `started_before` counts. The start of
+/// this process is no good bound: start times come in ticks of 10 ms, and a daemon may be back within one. What
+/// another daemon on this host started is left alone.
 pub async fn end_leftovers(run: &RunId, started_before: StartTime) -> (usize, usize) {
     let scope = Scope::Leftovers { started_before: started_before.0 };
     let belonging = Belonging { run: run.clone(), scope, group: None, pipes: Vec::new() };
@@ -57,6 +52,6 @@ pub async fn end_leftovers(run: &RunId, started_before: StartTime) -> (usize, us
 impl StartTime {
     /// When another process started.
     pub(super) fn of(pid: i32) -> Option<Self> {
-        table::read(pid).map(|process| Self(process.started))
+        super::table::read(pid).map(|process| Self(process.started))
     }
 }
