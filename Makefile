@@ -1,9 +1,13 @@
-# The commands that people and CI use. `make test` needs Rust and a C compiler, nothing else.
+# The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test lint bench demo fmt
+.PHONY: test setup lint bench demo fmt
 
-test:
+test: setup
 	cargo test --locked
+
+# What tests need from Debian's packages: a real sshd, strace.
+setup:
+	tests/setup.sh
 
 lint:
 	cargo fmt --check
