@@ -6,6 +6,7 @@
 mod json;
 pub mod path;
 mod read;
+pub mod shape;
 mod view;
 
 pub use read::{BodyError, IMPLAUSIBLE_BEFORE_MS, MAX_DEPTH, MAX_ID_CHARS, payload, read};

@@ -21,9 +21,11 @@ mod functions;
 mod limits;
 mod lookup;
 mod patterns;
+mod split;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
 
 pub use condition::{Condition, Extra};
 pub(super) use convert::to_dynamic;
@@ -33,6 +35,7 @@ pub use limits::{
     ARRAY_ITEMS_MAX, CALL_LEVELS_MAX, DEADLINE, EXPRESSION_DEPTH_MAX, FUNCTIONS_MAX, MAP_ENTRIES_MAX, MODULES_MAX,
     OPERATIONS_MAX, SOURCE_BYTES_MAX, TEXT_BYTES_MAX, VARIABLES_MAX,
 };
+pub use trace::{Part, Seen, Trace, Verdict};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +62,21 @@ pub struct Sandbox {
     /// Every one of [`NAMES`], so that the compiler can tell an unknown variable.
     known: Scope<'static>,
     exports: Exports,
+    /// What the functions of modules read of parameters that are named as the event's names are.
+    module_paths: Vec<ModulePath>,
+}
+
+/// A path of the event that a function of a module reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModulePath {
+    /// The module.
+    pub module: String,
+    /// The path: `incident.title`.
+    pub path: String,
+    /// One-based line in the module's text.
+    pub line: usize,
+    /// One-based column, in characters.
+    pub column: usize,
 }
 
 impl fmt::Debug for Sandbox {
@@ -77,7 +95,8 @@ impl Sandbox {
     /// Every problem at once, each with the place of its module in `modules`.
     pub fn new(modules: &[(String, &Path, String)]) -> Result<Self, Vec<(usize, ScriptError)>> {
         let mut problems = Vec::new();
-        let mut sandbox = Self { engine: engine::build(), known: Scope::new(), exports: Exports::new() };
+        let mut sandbox =
+            Self { engine: engine::build(), known: Scope::new(), exports: Exports::new(), module_paths: Vec::new() };
         for name in NAMES {
             sandbox.known.push_constant(*name, ());
         }
@@ -107,9 +126,17 @@ impl Sandbox {
             }
         }
         if problems.is_empty() {
-            for (at, (_, _, text)) in modules.iter().enumerate() {
-                if let Err(error) = sandbox.parse(&Scope::new(), text, true) {
-                    problems.push((at, error));
+            for (at, (name, _, text)) in modules.iter().enumerate() {
+                match sandbox.parse(&Scope::new(), text, true) {
+                    Ok(ast) => sandbox.module_paths.extend(
+                        check::parameter_paths(&ast).into_iter().map(|(path, line, column)| ModulePath {
+                            module: name.clone(),
+                            path,
+                            line,
+                            column,
+                        }),
+                    ),
+                    Err(error) => problems.push((at, error)),
                 }
             }
         }
@@ -182,6 +209,11 @@ impl Sandbox {
         }
         let call = self.compile(&format!("{module}::{function}(event)"))?;
         convert::to_json(&call.evaluate(self, view, extra)?)
+    }
+
+    /// What the functions of modules read of parameters named `event`, `incident` and the like.
+    pub fn module_paths(&self) -> &[ModulePath] {
+        &self.module_paths
     }
 
     /// Whether the module has a function that takes this many arguments.
