@@ -154,7 +154,7 @@ fn check_secrets(config: &Config, secrets: &SecretPlaces, diagnostics: &mut Vec<
 fn learn(journal: &Path) -> Result<Vocabulary, StoreError> {
     let mut seen = Vocabulary::default();
     let reader = Reader::open(journal)?;
-    for push in reader.pushes_before(u64::MAX, PUSHES_MAX)? {
+    for push in reader.pushes_before(i64::MAX.unsigned_abs(), PUSHES_MAX)? {
         // Bodies are read one at a time: all of them could be large.
         if let Some(event) = reader.push_at(push.seq)?.as_ref().and_then(event_of) {
             seen.learn(&event);

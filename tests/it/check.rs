@@ -8,7 +8,7 @@ use crate::support::{Folder, UNCONCERNED, incident, stanch, wait_for, with};
 /// Ten different mistakes.
 const TEN: &str = r#"rules:
   - id: Disk-Full
-    mood: auto
+    moed: auto
     match:
       events: [i_nwe]
       channels: ["*"]
@@ -56,9 +56,9 @@ fn ten_mistakes_are_ten_diagnostics_at_their_places() {
     // People see the line, the place underlined in it, and what to do.
     let shown = folder.run(&["check"]);
     for told in [
-        "error[unknown-key]: the rule has no key `mood`",
+        "error[unknown-key]: the rule has no key `moed`",
         "rules.yaml:3:5\n",
-        "    mood: auto\n",
+        "    moed: auto\n",
         "^^^^",
         "= help: did you mean `mode`?",
         "= help: did you mean `i_new`?",
@@ -81,7 +81,7 @@ fn config_rules_and_scripts_are_checked_in_one_go() {
     folder.write("secrets/token", "short", 0o600);
     let output = folder.run(&["check", "--format", "json"]);
     assert_eq!(output.status.code(), Some(3), "{}", both(&output));
-    assert_eq!(places(&output, "stanch.yaml"), ["5:50 secret-unusable", "6:7 invalid-value", "7:29 invalid-value"]);
+    assert_eq!(places(&output, "stanch.yaml"), ["5:45 secret-unusable", "6:7 invalid-value", "7:29 invalid-value"]);
     assert_eq!(places(&output, "gate.rhai"), ["2:26 invalid-script"]);
     let of_rules = places(&output, "rules.yaml");
     assert!(of_rules.contains(&"3:5 unknown-key".to_owned()), "{of_rules:?}");

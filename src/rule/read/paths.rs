@@ -46,10 +46,15 @@ pub(super) fn of_template(reader: &Reader<'_>, node: &Node, text: &str, template
 }
 
 fn warn(reader: &Reader<'_>, node: &Node, text: &str, at: usize, path: &str, slip: &Slip) {
-    let span = match text.get(at..).is_some_and(|rest| rest.starts_with(path)) {
-        true => within(reader, node, at + slip.before..at + slip.before + slip.name.len()),
+    let behind = text.get(at..).unwrap_or_default();
+    let start = match behind.starts_with(path) {
+        true => Some(at + slip.before),
         // It is written in brackets, or with spaces.
-        false => reader.doc.inside(node, at),
+        false => behind.find(slip.name.as_str()).map(|found| at + found),
+    };
+    let span = match start {
+        Some(start) => within(reader, node, start..start + slip.name.len()),
+        None => reader.doc.inside(node, at),
     };
     reader.doc.warn(slip.code, span, slip.message.clone(), slip.hint.clone());
 }

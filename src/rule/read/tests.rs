@@ -354,13 +354,13 @@ fn a_slip_in_a_path_is_shown_at_its_own_characters() {
     let found = &loaded.diagnostics[0];
     assert_eq!(&loaded.sources.get(&found.file).unwrap()[found.span.clone()], "sevrity");
     assert_eq!(found.hint.as_deref(), Some("did you mean `incident_severity`?"));
-    check(&rule("when: alert.title.len > 3 && incident[\"titel\"] == \"\""), &["6:36 unknown-path"]);
+    check(&rule("when: alert.title.len > 3 && incident[\"titel\"] == \"\""), &["6:44 unknown-path"]);
     check(&rule("owner: x\nwhen: alerts.some(|a| a.labels.hots == \"x\") && labels.anything == fields.anything"), &[]);
     check(
         &step("name: probe\nif: steps.prob.exit_code == 0 && steps.probe.exit_cod == 1\nwait: 1s"),
         &["7:19 unknown-path", "7:54 unknown-path"],
     );
-    check(&step("run: [ls, \"--x={{ incident.titel }}\"]"), &["6:34 unknown-path"]);
+    check(&step("run: [ls, \"--x={{ incident.titel }}\"]"), &["6:36 unknown-path"]);
 }
 
 #[test]
