@@ -19,7 +19,7 @@ use crate::journal::history::{History, Ordering};
 use crate::journal::record::{Decided, Observed, Outcome, Reservation, RunId};
 use crate::matcher;
 use crate::plan::{self, Plan};
-use crate::rule::sandbox::{Extra, ScriptError};
+use crate::rule::sandbox::Extra;
 use crate::rule::step::Step;
 use crate::rule::view::EventView;
 use crate::rule::{DedupeFor, LatePolicy, Mode, Rule, RuleSet};
@@ -249,21 +249,12 @@ fn condition(
                 return Err(Outcome::NotMatched { clause: WHEN.into(), expected, seen });
             }
             Err(error) => {
-                let why = (!error.is_limit).then(|| when.why(&rules.sandbox, view, extra).read_by_failure()).flatten();
-                let message = why.map_or_else(|| in_place(&error), |why| format!("{}; {why}", in_place(&error)));
+                let message = when.say(&error, &rules.sandbox, view, extra);
                 return Err(Outcome::ConditionError { message });
             }
         }
     }
     target.map_err(|error| Outcome::PlanError { message: error.to_string() })
-}
-
-/// A script's error with its place in the script.
-fn in_place(error: &ScriptError) -> String {
-    match (error.line, error.column) {
-        (Some(line), Some(column)) => format!("{} (line {line}, column {column} of the script)", error.message),
-        _ => error.message.clone(),
-    }
 }
 
 fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: Timestamp) -> Reservation {

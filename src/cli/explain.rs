@@ -128,7 +128,11 @@ fn ask(case: Case, config: &Config, rules: &RuleSet, only: Option<&str>) -> Answ
         settings: &settings,
         scope: Scope::Every,
     };
-    Answer { recorded: case.recorded, current: explain(&question, case.history, case.at, only) }
+    let mut recorded = case.recorded;
+    if let (Some(recorded), Some(only)) = (&mut recorded, only) {
+        recorded.rules.retain(|rule| rule.rule == only);
+    }
+    Answer { recorded, current: explain(&question, case.history, case.at, only) }
 }
 
 /// A push in a file, asked on what the journal holds, if there is one, as if it came now.
@@ -203,7 +207,7 @@ fn show(answer: &Answer) {
         if let Some(newest) = recorded.late_since {
             say(&format!("  late: a newer event, of {newest}, came before"));
         } else if recorded.rules.is_empty() {
-            say("  it concerned no rule");
+            say("  it concerned no rule that was asked for");
         }
         for rule in &recorded.rules {
             let reason = rule.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();

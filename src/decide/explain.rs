@@ -184,7 +184,7 @@ fn when(
     let extra = Extra { target, now, names: &[] };
     let (holds, error) = match condition.holds(sandbox, view, extra) {
         Ok(holds) => (Some(holds), None),
-        Err(error) => (None, Some(super::in_place(&error))),
+        Err(error) => (None, Some(condition.say(&error, sandbox, view, extra))),
     };
     let parts = condition.why(sandbox, view, extra).parts;
     Some(WhenExplanation { source: condition.source().to_owned(), holds, error, parts })

@@ -56,7 +56,7 @@ pub(super) struct Context<'a> {
     /// The scripts that interpreters run, looked up once each.
     scripts: RefCell<HashMap<PathBuf, Option<program::Problem>>>,
     /// Compiled once each.
-    conditions: RefCell<HashMap<String, Result<Condition, ScriptError>>>,
+    conditions: RefCell<HashMap<String, Result<Condition, Vec<ScriptError>>>>,
     /// What pushes were seen to have.
     seen: &'a Vocabulary,
     /// The names of the steps of the rule that is being read.

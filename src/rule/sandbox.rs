@@ -118,6 +118,11 @@ impl Sandbox {
             }
         }
         for (at, name, ast) in read {
+            let wrong = check::calls(&ast, &sandbox.exports);
+            if !wrong.is_empty() {
+                problems.extend(wrong.into_iter().map(|error| (at, error)));
+                continue;
+            }
             match sandbox.load_module(&ast) {
                 Ok(module) => {
                     sandbox.engine.register_static_module(name, module);
@@ -157,7 +162,6 @@ impl Sandbox {
     }
 
     fn load_module(&self, ast: &AST) -> Result<Shared<Module>, ScriptError> {
-        check::calls(ast, &self.exports)?;
         limits::bounded(0, || Module::eval_ast_as_new(Scope::new(), ast, &self.engine))?
             .map(Into::into)
             .map_err(|error| ScriptError::from_rhai(&error, false))
@@ -186,10 +190,17 @@ impl Sandbox {
     /// # Errors
     /// The first problem, at its line and column within `source`.
     pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
-        let ast = self.parse(&self.known, source, true)?;
-        check::calls(&ast, &self.exports)?;
-        check::names_are_constant(&ast)?;
-        Ok(Condition::new(ast, source))
+        self.compile_or_every_problem(source).map_err(|problems| {
+            problems.into_iter().next().unwrap_or_else(|| ScriptError::new("the script cannot be used"))
+        })
+    }
+
+    /// The same, with every problem that can be told: the parser stops at its first.
+    pub(super) fn compile_or_every_problem(&self, source: &str) -> Result<Condition, Vec<ScriptError>> {
+        let ast = self.parse(&self.known, source, true).map_err(|error| vec![error])?;
+        let mut problems = check::calls(&ast, &self.exports);
+        problems.extend(check::names_are_constant(&ast).err());
+        if problems.is_empty() { Ok(Condition::new(ast, source)) } else { Err(problems) }
     }
 
     /// Calls `module::function(event)` and gives back what it returns, as JSON.

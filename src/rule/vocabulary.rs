@@ -20,9 +20,9 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// Takes in what a push has.
     pub fn learn(&mut self, event: &Event) {
-        for name in event.labels().keys() {
+        for (name, _) in event.labels().entries() {
             if self.labels.len() < NAMES_MAX && !self.labels.contains(name) {
-                self.labels.insert(name.clone());
+                self.labels.insert(name.to_owned());
             }
         }
         if let Some(name) = event.channel_name()

@@ -24,7 +24,7 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
         return None;
     }
     let mut known = reader.cx.conditions.borrow_mut();
-    let compiled = known.entry(text.to_owned()).or_insert_with(|| reader.cx.sandbox.compile(text));
+    let compiled = known.entry(text.to_owned()).or_insert_with(|| reader.cx.sandbox.compile_or_every_problem(text));
     match compiled {
         Ok(condition) => {
             if !matches!(node.kind, Kind::Bool(_)) {
@@ -32,12 +32,14 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
             }
             Some(condition.clone())
         }
-        Err(error) => {
-            let span = match (error.line, node.kind == Kind::Bool(true)) {
-                (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
-                _ => node.head(),
-            };
-            doc.error(codes::INVALID_SCRIPT, span, format!("{what}: {}", error.message));
+        Err(problems) => {
+            for error in problems {
+                let span = match (error.line, node.kind == Kind::Bool(true)) {
+                    (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
+                    _ => node.head(),
+                };
+                doc.error(codes::INVALID_SCRIPT, span, format!("{what}: {}", error.message));
+            }
             None
         }
     }

@@ -348,6 +348,15 @@ fn code_is_shown_at_its_own_character() {
 }
 
 #[test]
+fn every_unknown_function_of_a_script_is_shown() {
+    check(&rule("when: mathces(labels.a, \"x\") && nope(1)\n"), &["6:11 invalid-script", "6:37 invalid-script"]);
+    let folder = Folder::new();
+    folder.write("scripts/gate.rhai", "fn f() {\n  one()\n}\nfn g() {\n  two()\n}\n", 0o644);
+    folder.write("rules/a.yaml", &rule("owner: x"), 0o644);
+    assert_eq!(found(&folder.load()), ["2:3 invalid-script", "5:3 invalid-script"]);
+}
+
+#[test]
 fn a_slip_in_a_path_is_shown_at_its_own_characters() {
     check(&rule("when: |\n  true == true\n  && event.incident.sevrity == \"Critical\""), &["8:25 unknown-path"]);
     let loaded = load_text(&rule("when: event.incident.sevrity == \"Critical\""));

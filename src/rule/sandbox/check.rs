@@ -55,28 +55,31 @@ fn visit<B>(ast: &AST, mut on_node: impl FnMut(&[ASTNode<'_>]) -> ControlFlow<B>
 /// Refuses calls of functions that do not exist, functions that would hide one of [`FUNCTIONS`], and closures anywhere
 /// but where they are called at once: one that is kept can hold another and so on, which no limit of Rhai measures,
 /// until dropping it overflows the stack.
-pub(super) fn calls(ast: &AST, exports: &Exports) -> Result<(), ScriptError> {
+pub(super) fn calls(ast: &AST, exports: &Exports) -> Vec<ScriptError> {
     let own: Vec<&str> = ast.iter_fn_def().map(|function| function.name.as_str()).collect();
     if let Some(name) = own.iter().find(|own| FUNCTIONS.iter().any(|function| function.name == **own)) {
-        return Err(ScriptError::new(&format!("a function `{name}` is there already: choose another name")));
+        return vec![ScriptError::new(&format!("a function `{name}` is there already: choose another name"))];
     }
-    let wrong = visit(ast, |nodes| {
+    let mut wrong = Vec::new();
+    let _: Option<()> = visit(ast, |nodes| {
         let (call, at) = match nodes.last() {
             Some(ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))) => (call, *at),
             Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => (call, *at),
             Some(ASTNode::Expr(Expr::DynamicConstant(value, at))) if value.is_fnptr() && !is_taken(nodes) => {
                 let takers: Vec<&str> = TAKE_CLOSURES.iter().map(|(name, _)| *name).collect();
                 let message = format!("a closure can only be given, where it is written, to {}", takers.join(", "));
-                return ControlFlow::Break(ScriptError::new(&message).at(*at));
+                wrong.push(ScriptError::new(&message).at(*at));
+                return ControlFlow::Continue(());
             }
             _ => return ControlFlow::Continue(()),
         };
-        match unknown(call, &own, exports) {
-            Some(message) => ControlFlow::Break(ScriptError::new(&message).at(at)),
-            None => ControlFlow::Continue(()),
-        }
+        wrong.extend(unknown(call, &own, exports).map(|message| ScriptError::new(&message).at(at)));
+        ControlFlow::Continue(())
     });
-    wrong.map_or(Ok(()), Err)
+    // A body may be visited where it is written and where it is called.
+    wrong.sort_by_key(|error| (error.line, error.column));
+    wrong.dedup();
+    wrong
 }
 
 fn unknown(call: &FnCallExpr, own: &[&str], exports: &Exports) -> Option<String> {

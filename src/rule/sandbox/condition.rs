@@ -114,6 +114,22 @@ impl Condition {
         })
     }
 
+    /// An error of it in words, with its place in the script and the values that the part which failed had read.
+    pub fn say(&self, error: &ScriptError, sandbox: &Sandbox, view: &EventView<'_>, extra: Extra<'_>) -> String {
+        let mut said = error.message.clone();
+        if let (Some(line), Some(column)) = (error.line, error.column) {
+            said.push_str(&format!(" (line {line}, column {column} of the script)"));
+        }
+        // What was stopped by a limit is better not asked again.
+        if !error.is_limit
+            && let Some(read) = self.why(sandbox, view, extra).read_by_failure()
+        {
+            said.push_str("; ");
+            said.push_str(&read);
+        }
+        said
+    }
+
     /// Hands `work` the scope with everything that the condition sees.
     fn in_scope<T>(&self, view: &EventView<'_>, extra: Extra<'_>, work: impl FnOnce(&mut Scope<'_>) -> T) -> T {
         view.with_scope(|scope| {
