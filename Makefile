@@ -1,6 +1,6 @@
 # The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test setup lint bench demo fmt deb
+.PHONY: test setup lint bench demo fmt schema deb
 
 test: setup
 	cargo test --locked
@@ -15,6 +15,12 @@ lint:
 
 fmt:
 	cargo fmt
+
+# What editors complete and explain by. A test says when it is stale.
+schema:
+	mkdir -p docs/schema
+	cargo run --locked --quiet -- schema > docs/schema/rules.json
+	cargo run --locked --quiet -- schema --config > docs/schema/config.json
 
 # Criterion for the parts, then the whole daemon under load. Takes about five minutes; see docs/performance.md.
 bench:
