@@ -25,4 +25,5 @@ mod rules_library;
 mod send;
 mod support;
 mod test_command;
+mod tutorial;
 mod waiting;

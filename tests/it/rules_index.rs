@@ -57,7 +57,9 @@ fn index(root: &Path) -> String {
 
 /// What is said of one rule.
 fn part(rule: &Rule, name: &str, text: &str) -> String {
-    let comment: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim_start).collect();
+    let comment = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim_start);
+    // What is said to an editor is not for the page.
+    let comment: Vec<&str> = comment.filter(|line| !line.starts_with("yaml-language-server:")).collect();
     let comment = comment.join("\n");
     let (about, not) = comment.split_once("Do NOT use it\n").unwrap_or_else(|| panic!("{name} says not when not"));
     let events = value(text, "      events: ").trim_matches(['[', ']']).split(", ").map(|event| format!("`{event}`"));
