@@ -77,7 +77,7 @@ fn first_names(text: &str) -> Vec<String> {
 }
 
 /// Fenced blocks: the words behind the fence, and the text.
-fn blocks(text: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in text.lines() {
@@ -200,8 +200,8 @@ fn every_rule_in_the_documents_passes_check() {
     assert!(checked >= 5, "only {checked} examples were found");
 }
 
-/// Loads `text` as the only rule file of a folder in which its scripts exist.
-fn check(document: &Path, text: &str) {
+/// A folder with `text` as its only rule file, in which the scripts that it names exist.
+pub(crate) fn folder_of(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for name in ["rules", "scripts"] {
@@ -215,7 +215,13 @@ fn check(document: &Path, text: &str) {
     }
     fs::write(path("stanch.yaml"), CONFIG).unwrap();
     fs::write(path("rules/example.yaml"), text).unwrap();
-    let config = stanch::config::load::load(&path("stanch.yaml")).unwrap().config;
+    folder
+}
+
+/// Loads `text` as the only rule file of a folder in which its scripts exist.
+fn check(document: &Path, text: &str) {
+    let folder = folder_of(text);
+    let config = stanch::config::load::load(&folder.path().join("stanch.yaml")).unwrap().config;
     let loaded = load(&config, 1);
     // An example with a warning teaches what `check` warns of.
     assert!(

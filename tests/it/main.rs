@@ -19,6 +19,7 @@ mod once;
 mod ordering;
 mod program;
 mod pushes;
+mod recipes;
 mod reload;
 mod rules_index;
 mod rules_library;

@@ -12,6 +12,7 @@ use std::process::{Child, Stdio};
 
 use regex::Regex;
 
+use crate::docs::blocks;
 use crate::program::{Running, both, program};
 use crate::support::{admin, wait_for};
 
@@ -23,42 +24,15 @@ fn every_command_of_the_tutorial_does_what_it_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tutorial.md");
     let mut reader = Reader::new();
     let mut did = 0;
-    for block in blocks(&fs::read_to_string(path).unwrap()) {
-        match block.words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["console"] => did += reader.follow(&block.text),
-            ["console", "background"] => reader.start(&block.text),
-            [_, file] => reader.write(file, &block.text),
-            [] | [_] => panic!("a block that is neither followed nor written:\n{}", block.text),
-            _ => panic!("{:?}", block.words),
+    for (words, text) in blocks(&fs::read_to_string(path).unwrap()) {
+        match words.split(' ').collect::<Vec<_>>()[..] {
+            ["console"] => did += reader.follow(&text),
+            ["console", "background"] => reader.start(&text),
+            [_, file] => reader.write(file, &text),
+            _ => panic!("a block that is neither followed nor written:\n{words}\n{text}"),
         }
     }
     assert!(did >= 25, "only {did} commands were found");
-}
-
-/// A fenced block: the words behind its fence, and its text.
-struct Block {
-    words: Vec<String>,
-    text: String,
-}
-
-fn blocks(text: &str) -> Vec<Block> {
-    let mut found = Vec::new();
-    let mut open: Option<Block> = None;
-    for line in text.lines() {
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(words)) => {
-                let words = words.split_whitespace().map(str::to_owned).collect();
-                open = Some(Block { words, text: String::new() });
-            }
-            (Some(_), Some(_)) => found.extend(open.take()),
-            (Some(block), None) => {
-                block.text.push_str(line);
-                block.text.push('\n');
-            }
-            (None, None) => {}
-        }
-    }
-    found
 }
 
 /// Somebody who follows the tutorial.
