@@ -54,6 +54,17 @@ impl Stage {
         self
     }
 
+    /// A copy of a script, and of `lib.sh`, in which one path lies in the folder.
+    fn with_script_that_reads(self, name: &str, path: &str, here: &str) -> Self {
+        fs::create_dir_all(self.path("scripts")).unwrap();
+        for name in [name, "lib.sh"] {
+            let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name)).unwrap();
+            let text = text.replace(path, self.path(here).to_str().unwrap());
+            fs::write(self.path("scripts").join(name), text).unwrap();
+        }
+        self
+    }
+
     fn has(&self, name: &str) -> bool {
         self.path(name).exists()
     }
@@ -74,7 +85,9 @@ impl Stage {
     }
 
     fn command(&self, shell: &[&str], name: &str, arguments: &[&str]) -> Command {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name);
+        let copy = self.path("scripts").join(name);
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name);
+        let path = if copy.exists() { copy } else { original };
         let mut command = program(Path::new(shell[0]));
         command.args(&shell[1..]).arg(path).args(arguments);
         command.env("PATH", self.folder.path()).env("HOME", self.folder.path()).current_dir(self.folder.path());
@@ -337,11 +350,26 @@ fn memory_is_below_a_limit_only_of_a_service_that_is_up() {
 
 #[test]
 fn a_certificate_is_renewed_only_while_its_file_is_old_and_the_server_is_told_in_any_case() {
-    // The path of certbot's files is fixed; a machine with such a certificate would not run these tests.
-    let stage = Stage::new().fake("openssl", "").fake("certbot", "").fake("systemctl", "");
+    let name = "renew-certificate.sh";
     let arguments = ["--host", "localhost", "--domain", "a.example", "--service", "nginx", "--days", "14"];
-    refuses(&stage, "renew-certificate.sh", &arguments, "certbot does not keep this certificate here", "certbot");
-    assert_eq!(stage.calls("systemctl"), Vec::<String>::new());
+    let set = || {
+        Stage::new()
+            .fake("openssl", "[ -e \"$here/renewed\" ]")
+            .fake("certbot", ": > \"$here/renewed\"")
+            .fake("systemctl", "")
+            .with_script_that_reads(name, "/etc/letsencrypt/live", "live")
+    };
+    refuses(&set(), name, &arguments, "certbot does not keep this certificate here", "certbot");
+    refuses(&set(), name, &arguments, "certbot does not keep this certificate here", "systemctl");
+    let kept = || {
+        let stage = set();
+        fs::create_dir_all(stage.path("live/a.example")).unwrap();
+        stage.with("live/a.example/cert.pem", "")
+    };
+    twice(kept, name, &arguments, "certbot renew --non-interactive", "it is not renewed");
+    let stage = kept().with("renewed", "");
+    assert!(stage.run(name, &arguments).status.success());
+    assert_eq!(stage.calls("systemctl reload -- nginx").len(), 1, "the server is told in any case");
 }
 
 #[test]
