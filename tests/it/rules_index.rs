@@ -42,12 +42,12 @@ fn the_index_says_what_the_rules_say() {
 /// The whole document.
 fn index(root: &Path) -> String {
     let config = stanch::config::load::load(&root.join("stanch.yaml")).unwrap().config;
-    let set = stanch::rule::load::load(&config, 1).set.expect("rules without an error");
+    let set = stanch::rule::load::load(&config, 1).set.unwrap();
     let mut table = String::from("\n| rule | does | mode |\n|---|---|---|\n");
     let mut parts = String::new();
     for (rule, name) in set.rules.iter().zip(names()) {
         assert_eq!(rule.id.as_str(), name);
-        let description = rule.description.as_deref().expect("a description");
+        let description = rule.description.as_deref().unwrap();
         writeln!(table, "| [{name}](#{name}) | {description} | `{}` |", rule.mode).unwrap();
         let text = fs::read_to_string(root.join(format!("rules/{name}.yaml"))).unwrap();
         parts.push_str(&part(rule, &name, &text));
@@ -65,7 +65,7 @@ fn part(rule: &Rule, name: &str, text: &str) -> String {
     let events = value(text, "      events: ").trim_matches(['[', ']']).split(", ").map(|event| format!("`{event}`"));
     let events: Vec<String> = events.collect();
     let mut part = format!("\n## {name}\n\n{}\n\n", about.trim_end());
-    let owner = rule.owner.as_deref().expect("an owner");
+    let owner = rule.owner.as_deref().unwrap();
     writeln!(part, "In [rules/{name}.yaml](../rules/{name}.yaml), owned by {owner}.\n").unwrap();
     writeln!(
         part,
@@ -77,7 +77,7 @@ fn part(rule: &Rule, name: &str, text: &str) -> String {
     .unwrap();
     writeln!(part, "- Guards: {}", guards(text).join("; ")).unwrap();
     let steps: Vec<&str> = rule.steps.iter().filter_map(|step| step.name.as_deref()).collect();
-    let verify = rule.verify.as_ref().expect("a verify");
+    let verify = rule.verify.as_ref().unwrap();
     let checks: Vec<&str> = verify.steps.iter().filter_map(|step| step.name.as_deref()).collect();
     writeln!(part, "- Steps: {}; verified by: {}\n", steps.join(", "), checks.join(", ")).unwrap();
     writeln!(part, "*Do not use it*\n\n{}", not.trim_end()).unwrap();
@@ -92,7 +92,7 @@ fn value<'t>(text: &'t str, key: &str) -> &'t str {
 
 /// The guards as they are written, one line each; of a block only its numbers.
 fn guards(text: &str) -> Vec<String> {
-    let (_, rest) = text.split_once("\n    guards:\n").expect("guards");
+    let (_, rest) = text.split_once("\n    guards:\n").unwrap();
     let lines = rest.lines().take_while(|line| line.starts_with("      "));
     let mut found: Vec<String> = Vec::new();
     for line in lines {
@@ -103,7 +103,7 @@ fn guards(text: &str) -> Vec<String> {
             _ if line.is_empty() || line.starts_with('#') => {}
             6 => found.push(format!("`{}`", line.trim_end_matches(':'))),
             8 if !line.starts_with("then:") => {
-                let last = found.last_mut().expect("a guard before its parts");
+                let last = found.last_mut().unwrap();
                 last.pop();
                 let separator = if last.contains(':') { ", " } else { ": " };
                 write!(last, "{separator}{line}`").unwrap();
