@@ -25,6 +25,16 @@ act and can be run twice. To take one:
 
 Scripts that act on another host call `ssh` with the daemon's own configuration and known hosts, and fail where a host's
 key is not known. A program that a script needs and does not find ends it with exit code 127 and the program's name.
+
+If you write your own, these are the habits that the scripts here share:
+
+- They look before they act, and say *nothing to do* with success where the condition is gone. So a retry, a second rule or a
+  person beside them does no harm.
+- What they change is a goal (eight replicas) and not an increment (two more).
+- They refuse what they cannot see: an answer that is no number, a node whose state is unknown, a file that is not there.
+- Options have names, and each value is checked against the characters that it may have, before anything is called.
+- They print what they saw and did. It is kept with the run, and read by whoever is paged after all.
+- What must not happen twice is written down *before* it is done: after a crash in between, not at all is better than twice.
 ";
 
 #[test]

@@ -9,6 +9,7 @@ use ::stanch as stanch_lib;
 use serde_json::Value;
 
 use crate::program::{both, stanch, stdout};
+use crate::support::{Folder, wait_for, with};
 
 /// A copy of what the rules need, with the modes that a careful checkout has.
 fn library() -> tempfile::TempDir {
@@ -130,4 +131,37 @@ fn fixtures_are_whole_pushes() {
             assert!(!push[part][field].is_null(), "{}: {part}.{field}", path.display());
         }
     }
+}
+
+#[test]
+fn a_rule_of_the_library_acts_in_the_daemon_and_hands_over_what_it_cannot_do() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(repository.join("rules/certificate-expiring.yaml")).unwrap();
+    let folder = Folder::with_rules(&text);
+    let copies = library();
+    for part in ["rules/fixtures", "scripts"] {
+        fs::create_dir_all(folder.path(part)).unwrap();
+        for entry in fs::read_dir(copies.path().join(part)).unwrap() {
+            let from = entry.unwrap().path();
+            fs::copy(&from, folder.path(part).join(from.file_name().unwrap())).unwrap();
+        }
+    }
+    let daemon = folder.start();
+    // This machine keeps no certificate of that name, so the script refuses, wherever the tests run.
+    let push = fs::read_to_string(repository.join("rules/fixtures/certificate-expiring.json")).unwrap();
+    let push = with(
+        serde_json::from_str(&push).unwrap(),
+        &[
+            ("/incident/labels/resource", "localhost".into()),
+            ("/incident/labels/domain", "no-such-name.example.com".into()),
+        ],
+    );
+    daemon.accept(&push);
+    let run = daemon.ended(push["event_id"].as_str().unwrap());
+    assert_eq!(run["run"]["state"], "failed", "{run}");
+    let told = wait_for("the note to a person", || {
+        let story = daemon.folder.json(&["events", "show", push["event_id"].as_str().unwrap()]).to_string();
+        if story.contains("needs a person") { Ok(story) } else { Err(story) }
+    });
+    assert!(told.contains("no-such-name.example.com needs a person: "), "{told}");
 }
