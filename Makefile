@@ -5,7 +5,7 @@
 test: setup
 	cargo test --locked
 
-# What tests need from Debian's packages: a real sshd, strace.
+# What tests need from Debian's packages: a real sshd, strace, shellcheck.
 setup:
 	tests/setup.sh
 
