@@ -36,7 +36,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::{Clock, Timestamp};
 use crate::event::Event;
-use chain::HeadFile;
+use chain::{Head, HeadFile, Outside};
 use history::History;
 use record::Record;
 use store::{Prepared, Store, StoreError};
@@ -163,8 +163,18 @@ impl Recovered {
         let store = Store::open(&path)?;
         let head_path = data.join(HEAD_NAME);
         let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
-        if let Some(outside) = head_file.read().map_err(|error| io("read", &head_path, error))? {
-            store.check_against(&store.head(), &outside)?;
+        let outside = head_file.read().map_err(|error| io("read", &head_path, error))?;
+        match (outside, outside.why_unknown()) {
+            (Outside::Known(outside), _) => store.check_against(&store.head(), &outside)?,
+            // A new journal has no head yet.
+            (_, Some(why)) if store.head() != Head::EMPTY => tracing::warn!(
+                path = %head_path.display(),
+                records = store.head().seq,
+                "the file {why}, so nothing outside the journal tells whether its last commits are still there; if \
+                 nobody moved it away and the machine did not lose power, compare `stanch audit verify` with a head \
+                 that you keep elsewhere"
+            ),
+            _ => {}
         }
         let mut history = History::default();
         history.newest.set_strict(strict);

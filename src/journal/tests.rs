@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::chain::{Head, HeadFile};
+use super::chain::{Head, HeadFile, Outside};
 use super::read::Reader;
 use super::record::Record;
 use super::store::{SCHEMA_VERSION, StoreError};
@@ -156,7 +156,7 @@ async fn a_full_disk_refuses_pushes_and_the_journal_goes_on() {
     assert_eq!(opened.journal.admit(push("e2", "small")).await, Ok(Admitted::Accepted));
     close(opened);
     let reader = Reader::open(&folder.path().join(FILE_NAME)).unwrap();
-    assert_eq!(reader.verify().unwrap().seq, 1);
+    assert_eq!(reader.verify().unwrap().head.seq, 1);
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn a_journal_shorter_than_its_head_says_is_damaged() {
     opened.journal.append(vec![Record::Resumed]).await.unwrap();
     close(opened);
     let head_file = HeadFile::open(&folder.path().join(HEAD_NAME)).unwrap();
-    let head = head_file.read().unwrap().unwrap();
+    let Outside::Known(head) = head_file.read().unwrap() else { panic!("no head was noted") };
     head_file.write(&Head { seq: head.seq + 1, ..head }).unwrap();
     match Recovered::open(folder.path(), false) {
         Err(StoreError::Damaged { what, .. }) => assert!(what.contains("its last commits are lost"), "{what}"),
@@ -268,12 +268,12 @@ async fn retention_leaves_a_chain_that_verifies() {
     // First only the bodies go, then the records.
     assert_eq!(journal.retain(&Retention { events: keep(50), runs: keep(500) }, later).await, 3);
     assert!(reader.push_at(1).unwrap().unwrap().payload.is_none());
-    assert_eq!(reader.verify().unwrap().seq, 4);
+    assert_eq!(reader.verify().unwrap().head.seq, 4);
     assert_eq!(journal.retain(&Retention { events: keep(50), runs: keep(50) }, later).await, 3);
     assert!(reader.push_at(1).unwrap().is_none());
-    assert_eq!(reader.verify().unwrap().seq, 4);
+    assert_eq!(reader.verify().unwrap().head.seq, 4);
     assert_eq!(journal.retain(&Retention { events: keep(50), runs: keep(50) }, later).await, 0);
     assert_eq!(journal.admit(push("e9", "new")).await, Ok(Admitted::Accepted));
-    assert_eq!(reader.verify().unwrap().seq, 5);
+    assert_eq!(reader.verify().unwrap().head.seq, 5);
     close(opened);
 }
