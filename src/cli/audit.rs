@@ -68,10 +68,8 @@ fn verify(reader: &Reader, head_file: &Path, kept: Option<Head>, format: OutputF
     if let Some(kept) = kept {
         reader.check_holds(&head, &kept)?;
     }
-    let compared = [
-        matches!(outside, Outside::Known(_)).then_some("journal.head"),
-        kept.is_some().then_some("the head given"),
-    ];
+    let compared =
+        [matches!(outside, Outside::Known(_)).then_some("journal.head"), kept.is_some().then_some("the head given")];
     let compared: Vec<&str> = compared.into_iter().flatten().collect();
     match format {
         OutputFormat::Json => json(&json!({
@@ -82,7 +80,8 @@ fn verify(reader: &Reader, head_file: &Path, kept: Option<Head>, format: OutputF
             "compared_with": compared,
         })),
         OutputFormat::Human => {
-            let front = if dropped > 0 { format!(" ({dropped} before them were dropped by retention)") } else { String::new() };
+            let front =
+                if dropped > 0 { format!(" ({dropped} before them were dropped by retention)") } else { String::new() };
             say(&format!("intact: {} records{front}, head {head}", head.seq - dropped));
         }
     }

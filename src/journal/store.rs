@@ -143,6 +143,13 @@ pub struct Verified {
     pub head: Head,
 }
 
+/// Keeps prepared statements, and their plans: SQLite would else plan anew whenever a value is bound that could
+/// change the plan, which costs more than the queries here themselves.
+fn settle(db: &Connection) -> rusqlite::Result<()> {
+    db.set_prepared_statement_cache_capacity(32);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// The open file.
 #[derive(Debug)]
 pub struct Store {
@@ -164,7 +171,7 @@ impl Store {
             db.pragma_update(None, "wal_autocheckpoint", 2000)?;
             db.pragma_update(None, "cache_size", -8000)?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
-            db.set_prepared_statement_cache_capacity(32);
+            settle(&db)?;
             db.query_row("PRAGMA user_version", [], |row| row.get(0))
         };
         let version = setup().map_err(|source| failed("open", path, source))?;
@@ -187,6 +194,7 @@ impl Store {
         let setup = || -> rusqlite::Result<i64> {
             db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
             db.pragma_update(None, "cache_size", -2000)?;
+            settle(&db)?;
             db.query_row("PRAGMA user_version", [], |row| row.get(0))
         };
         let found = setup().map_err(|source| failed("open", path, source))?;
@@ -272,9 +280,11 @@ impl Store {
 
     fn hash_at(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.db
-            .query_row("SELECT hash FROM record WHERE seq = ?1 UNION ALL SELECT hash FROM anchor WHERE seq = ?1", [seq], |row| {
-                row.get(0)
-            })
+            .query_row(
+                "SELECT hash FROM record WHERE seq = ?1 UNION ALL SELECT hash FROM anchor WHERE seq = ?1",
+                [seq],
+                |row| row.get(0),
+            )
             .optional()
             .map_err(|source| failed("read", &self.path, source))
     }
