@@ -13,6 +13,7 @@ mod dry_run;
 mod explain;
 mod fail_closed;
 mod faults;
+mod fuzz;
 mod guards;
 mod hostile;
 mod init;
