@@ -50,11 +50,16 @@ fn is_same(ours: &Value, plain: &Value) -> bool {
             ours.len() == plain.len()
                 && ours.iter().all(|(key, ours)| plain.get(key).is_some_and(|plain| is_same(ours, plain)))
         }
-        (Value::String(digits), Value::Number(number)) => number.is_f64() && digits.parse().ok() == number.as_f64(),
+        (Value::String(digits), Value::Number(number)) => number.as_f64().is_some_and(|float| is_close(digits, float)),
         // `-0` is an integer for the one and a float for the other.
         (Value::Number(ours), Value::Number(plain)) => ours == plain || ours.as_f64() == plain.as_f64(),
         _ => ours == plain,
     }
+}
+
+/// Whether digits are a float, which serde_json reads a little less exactly than the standard library does.
+fn is_close(digits: &str, float: f64) -> bool {
+    digits.parse::<f64>().is_ok_and(|exact| (exact - float).abs() <= exact.abs() * 1e-14)
 }
 
 /// Where rule files are read from.

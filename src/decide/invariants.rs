@@ -67,6 +67,9 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 const MINUTE: u64 = 60;
 
+/// How long an occasion is remembered whose incident never closes.
+const OCCASION: Duration = Duration::from_secs(62 * 86_400);
+
 /// What the rules below promise, as the account holds it against them. Zero stands for "does not promise it".
 #[derive(Debug, Default)]
 struct Promise {
@@ -178,6 +181,8 @@ struct Known {
     occasion: u64,
     approved: bool,
     called_off: bool,
+    /// Whether the time of its event may order others. One that may not stands for itself, whatever is known.
+    orders: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -194,7 +199,8 @@ struct Account {
     known: HashMap<RunId, Known>,
     began: Vec<Began>,
     ran: HashSet<RunId>,
-    occasions: HashSet<(String, u8, u64)>,
+    /// When a run was decided upon for an occasion.
+    occasions: HashMap<(String, u8, u64), Timestamp>,
     last_slot: HashMap<(String, String), Timestamp>,
     last_end: HashMap<(String, String), Timestamp>,
     failures: HashMap<String, Vec<Timestamp>>,
@@ -212,12 +218,13 @@ fn within(at: Timestamp, now: Timestamp, seconds: u64) -> bool {
 
 impl Account {
     /// Notes an event as it was sent, before it is decided on.
-    fn sent(&mut self, kind: &str, incident: u8, skew_s: i64, time: Timestamp, now: Timestamp) {
+    /// Says whether its time may order others.
+    fn sent(&mut self, kind: &str, incident: u8, skew_s: i64, time: Timestamp, now: Timestamp) -> bool {
         // Far ahead, or of another century: it is evaluated, and orders nothing.
         let orders = skew_s <= 300 && time.as_secs() > 946_684_800;
         let newest = self.newest.get(&incident).copied();
         if orders && newest.is_some_and(|newest| time < newest) {
-            return;
+            return orders;
         }
         let only_annotates = kind == "i_assign";
         if orders && !only_annotates {
@@ -230,6 +237,7 @@ impl Account {
         if kind == "i_new" || kind == "i_reopen" {
             self.matched.push(now);
         }
+        orders
     }
 
     fn called_off(&mut self, incident: u8) {
@@ -312,7 +320,7 @@ impl Account {
         if rule == "held" && known.called_off {
             return wrong("it was called off");
         }
-        if self.closed.get(&known.incident) == Some(&true) {
+        if known.orders && self.closed.get(&known.incident) == Some(&true) {
             return wrong("its incident is closed");
         }
         let (count, per) = promise.threshold;
@@ -327,8 +335,12 @@ impl Account {
         if max > 0 && last_opened.is_some_and(|last| now < last.plus(Duration::from_secs(open))) {
             return wrong("its breaker is open");
         }
-        if promise.slot_s.is_none() && !self.occasions.insert((rule.to_owned(), known.incident, known.occasion)) {
-            return wrong("a second time on one occasion");
+        if promise.slot_s.is_none() {
+            let occasion = (rule.to_owned(), known.incident, known.occasion);
+            let last = self.occasions.insert(occasion, known.decided);
+            if last.is_some_and(|last| known.decided.since(last) < OCCASION) {
+                return wrong("a second time on one occasion");
+            }
         }
         if let Some(lasts) = promise.slot_s {
             let slot = (rule.to_owned(), target.to_owned());
@@ -353,7 +365,7 @@ fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
             Happening::Event { kind, incident, host, skew_s } => {
                 events += 1;
                 let time = Timestamp::from_millis(world.now.as_millis().saturating_add(skew_s * 1_000));
-                account.sent(kind, *incident, *skew_s, time, world.now);
+                let orders = account.sent(kind, *incident, *skew_s, time, world.now);
                 if *kind == "i_ack" {
                     account.called_off(*incident);
                 }
@@ -365,8 +377,14 @@ fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
                 ];
                 let event = world.push(kind, &format!("i{incident}"), &format!("h{host}"), &changes);
                 let occasion = account.occasion.get(incident).copied().unwrap_or_default();
-                let known =
-                    Known { incident: *incident, decided: world.now, occasion, approved: false, called_off: false };
+                let known = Known {
+                    incident: *incident,
+                    decided: world.now,
+                    occasion,
+                    approved: false,
+                    called_off: false,
+                    orders,
+                };
                 let before = world.begun.len();
                 for decided in world.take(event) {
                     if let Some(reservation) = decided.reservation {

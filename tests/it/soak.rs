@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use stanch::clock::Timestamp;
 use stanch::journal::{Intake, Recovered};
 
 use crate::support::{Daemon, Folder, TOKEN, UNCONCERNED, incident, marking_rule, with};
@@ -95,35 +94,39 @@ fn a_push_is_answered_beside_two_thousand_slow_sockets() {
     assert!(slow.len() >= 1_900, "only {} sockets could be opened", slow.len());
 }
 
-/// Writes pushes and the records that the daemon makes of them into a journal, without running a daemon.
+/// Writes pushes and the records that the daemon makes of them where no rule is concerned, without running a daemon.
 fn write_journal(data: &std::path::Path, events: usize) {
+    const AT_ONCE: usize = 1_000;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let recovered = Recovered::open(data, false).unwrap();
     let clock = std::sync::Arc::new(stanch::clock::SystemClock::new());
     let (_, mut opened) = recovered.start(clock, |_| {}).unwrap();
     let now = stanch::clock::wall_now();
-    runtime.block_on(async {
-        let mut waiting = tokio::task::JoinSet::new();
-        for number in 0..events {
-            let host = serde_json::json!(format!("h{}", number % 5_000));
-            let push =
-                with(incident(&format!("e{number}"), &format!("i{number}")), &[("/incident/labels/resource", host)]);
-            let event = stanch::event::read(push.to_string().into(), "flashduty".into(), now).unwrap();
-            let journal = opened.journal.clone();
-            waiting.spawn(async move { journal.admit(event).await.unwrap() });
-            if waiting.len() >= 1_000 {
-                while waiting.join_next().await.is_some() {}
-                // Each holds a place among the undecided until it is taken.
-                while opened.committed.try_recv().is_ok() {}
+    let admit = |number: usize| {
+        let host = serde_json::json!(format!("h{}", number % 5_000));
+        let push = incident(&format!("e{number}"), &format!("i{number}"));
+        let push = with(push, &[("/incident/labels/resource", host)]);
+        let event = stanch::event::read(push.to_string().into(), "flashduty".into(), now).unwrap();
+        let journal = opened.journal.clone();
+        async move { journal.admit(event).await.unwrap() }
+    };
+    let mut last = 0;
+    for first in (0..events).step_by(AT_ONCE) {
+        runtime.block_on(async {
+            let mut waiting = tokio::task::JoinSet::new();
+            (first..events.min(first + AT_ONCE)).for_each(|number| drop(waiting.spawn(admit(number))));
+            while waiting.join_next().await.is_some() {}
+        });
+        while let Ok(committed) = opened.committed.try_recv() {
+            if let stanch::journal::Committed::Push { seq, .. } = committed {
+                last = seq;
             }
         }
-        while waiting.join_next().await.is_some() {}
-        // As the daemon does for events that concern no rule.
-        let decided = serde_json::json!({ "kind": "decided", "from_seq": 1, "to_seq": events, "event": null,
+        let decided = serde_json::json!({ "kind": "decided", "from_seq": 1, "to_seq": last, "event": null,
             "generation": 1, "late_since": null, "decisions": [] });
         let decided = serde_json::from_value(decided).unwrap();
-        opened.journal.append_folded(Timestamp::from_millis(now.as_millis()), vec![decided]).await.unwrap();
-    });
+        runtime.block_on(opened.journal.append_folded(now, vec![decided])).unwrap();
+    }
     opened.journal.close();
     opened.writer.join().unwrap();
 }
