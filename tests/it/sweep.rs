@@ -16,10 +16,10 @@ use crate::support::{Folder, TOKEN, incident, marking_rule, try_post, wait_for, 
 /// it takes [`PUSHES`]. strace counts for each thread apart.
 const CALLS: &[(&str, usize)] = &[
     ("pwrite64", 500),
-    ("fsync,fdatasync", 70),
+    ("fsync,fdatasync", 40),
     ("write", 30),
     ("sendto,writev,sendmsg", 16),
-    ("clone,clone3,fork,vfork", 30),
+    ("clone,clone3,fork,vfork", 18),
 ];
 
 /// Pushes that a round sends at most, by two senders.
