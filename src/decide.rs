@@ -298,6 +298,8 @@ fn remembered(rule: &Rule, settings: &GuardSettings) -> Duration {
 }
 
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub(crate) mod world;

@@ -15,7 +15,7 @@ mod slots;
 pub use counts::{Counts, REMEMBERED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
-pub use slots::{Slot, Slots};
+pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
