@@ -2,12 +2,12 @@ SHELL := /bin/bash
 
 # The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test setup lint bench demo fmt soak fuzz
+.PHONY: test setup lint bench demo fmt schema soak fuzz deb
 
 test: setup
 	cargo test --locked
 
-# What tests need from Debian's packages: a real sshd, strace.
+# What tests need from Debian's packages: a real sshd, strace, shellcheck.
 setup:
 	tests/setup.sh
 
@@ -17,6 +17,12 @@ lint:
 
 fmt:
 	cargo fmt
+
+# What editors complete and explain by. A test says when it is stale.
+schema:
+	mkdir -p docs/schema
+	cargo run --locked --quiet -- schema > docs/schema/rules.json
+	cargo run --locked --quiet -- schema --config > docs/schema/config.json
 
 # Criterion for the parts, then the whole daemon under load. Takes about five minutes; see docs/performance.md.
 bench:
@@ -38,3 +44,13 @@ fuzz:
 
 demo:
 	cargo run --release --locked -- demo
+
+# The Debian package, in target/debian. Needs cargo-deb (`cargo install cargo-deb`).
+deb:
+	cargo build --release --locked
+	mkdir -p target/package
+	target/release/stanch man > target/package/stanch.1
+	target/release/stanch completions bash > target/package/stanch.bash
+	target/release/stanch completions zsh > target/package/_stanch
+	target/release/stanch completions fish > target/package/stanch.fish
+	cargo deb --no-build --locked

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
+mod check;
 mod commands;
 mod crash;
 mod damage;
@@ -18,16 +19,22 @@ mod fuzz;
 mod guards;
 mod hostile;
 mod init;
+mod library_scripts;
 mod once;
+mod operating;
 mod ordering;
 mod program;
 mod pushes;
+mod recipes;
 mod reload;
+mod rules_index;
 mod rules_library;
 mod send;
+mod service;
 mod soak;
 mod storm;
 mod support;
 mod sweep;
 mod test_command;
+mod tutorial;
 mod waiting;
