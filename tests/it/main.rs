@@ -1,6 +1,7 @@
 //! One binary for all integration tests, one file a behaviour.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "sweeps, storms and soaks tell their figures")]
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
