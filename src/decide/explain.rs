@@ -3,6 +3,7 @@
 //! It asks the same core as the engine does, with every rule instead of the concerned ones, on a history that is
 //! then thrown away.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::journal::record::Outcome;
 use crate::matcher;
 
 /// What a rule says to an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleExplanation {
     /// The rule.
     pub rule: String,
@@ -38,7 +39,7 @@ pub struct RuleExplanation {
 }
 
 /// A clause of `match`, held against the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClauseExplanation {
     /// Where it stands: `match.labels.env`.
     pub clause: String,
@@ -51,7 +52,7 @@ pub struct ClauseExplanation {
 }
 
 /// What every rule says to an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The event's id.
     pub event: String,

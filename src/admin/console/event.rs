@@ -1,0 +1,180 @@
+//! One event: what it is, what was decided, and for every rule each clause held against it.
+
+use std::collections::HashMap;
+
+use maud::{Markup, html};
+
+use super::feed::led_to;
+use super::runs::brief;
+use super::text::{badge, document, link, path, plan, shown, time};
+use super::{Page, Shown, Visit};
+use crate::admin::api::ApiError;
+use crate::admin::api::events::{EventStory, story};
+use crate::admin::api::explain::{Answer, of_recorded};
+use crate::admin::views::RuleDecisionView;
+use crate::decide::explain::{ClauseExplanation, RuleExplanation};
+use crate::engine::{decider::InForce, event_of};
+use crate::matcher;
+use crate::rule::Mode;
+
+/// The page of an event. Which clauses hold is told at once; the guards are asked on request, since for that the
+/// journal is folded up to the event.
+pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
+    let handle = &visit.desk.handle;
+    let told = story(handle, id.to_owned()).await?;
+    let asked = visit.query.text("ask");
+    let rules = match asked {
+        Some(when @ ("then" | "now")) => {
+            let answer = of_recorded(handle, id.to_owned(), None, when == "now").await?;
+            answered(&answer)
+        }
+        Some(other) => return Err(ApiError::BadRequest(format!("`ask` is `then` or `now`, not `{other}`"))),
+        None => {
+            let push = handle.read({
+                let id = id.to_owned();
+                move |reader| reader.push(&id)
+            });
+            match push.await?.as_ref().and_then(event_of) {
+                Some(event) => marked(&told, &handle.in_force(), &event),
+                None => html! { p.quiet { "Its body is not kept any more, so the rules cannot be asked." } },
+            }
+        }
+    };
+    let content = html! {
+        (facts(&told))
+        section #decision aria-labelledby="decided" data-live="" {
+            h2 #decided { "What was decided" }
+            (led_to(&told.event))
+        }
+        @if !told.runs.is_empty() {
+            section #runs aria-labelledby="runs-of-it" data-live="" {
+                h2 #runs-of-it { "Runs" }
+                ul.cards { @for run in &told.runs { (brief(&run.run)) } }
+            }
+        }
+        section aria-labelledby="why" {
+            h2 #why { "Every rule" }
+            p.quiet {
+                @match asked {
+                    Some("then") => "The rules in force, asked on the history just before this event was decided.",
+                    Some(_) => "The rules in force, asked on the history of now.",
+                    None => "Each clause of the rules in force, held against this event.",
+                }
+            }
+            p.row {
+                a.button href=(path("events", id)) aria-current=[asked.is_none().then_some("true")] { "Clauses" }
+                a.button href={ (path("events", id)) "?ask=then" } aria-current=[(asked == Some("then")).then_some("true")] { "Ask as of then" }
+                a.button href={ (path("events", id)) "?ask=now" } aria-current=[(asked == Some("now")).then_some("true")] { "Ask as of now" }
+            }
+            (rules)
+        }
+        @if let Some(body) = &told.body {
+            section aria-labelledby="body" {
+                h2 #body { "Body" }
+                details { summary { "What was received" } (document(body)) }
+            }
+        }
+    };
+    Ok(Page { title: told.event.title.unwrap_or_else(|| format!("Event {id}")), content })
+}
+
+fn facts(told: &EventStory) -> Markup {
+    let event = &told.event;
+    html! {
+        dl.facts {
+            div { dt { "Event" } dd { code { (shown(&event.event)) } } }
+            div { dt { "Type" } dd { code { (shown(&event.event_type)) } } }
+            @if let Some(severity) = &event.severity { div { dt { "Severity" } dd { (badge(severity)) } } }
+            @if let Some(incident) = &event.incident { div { dt { "Incident" } dd { (link("incidents", incident)) } } }
+            div { dt { "About" } dd { (shown(&event.entity)) } }
+            @if let Some(channel) = &event.channel { div { dt { "Channel" } dd { (shown(channel)) } } }
+            div { dt { "Received" } dd { (time(event.received_at)) " from " (shown(&event.source)) } }
+            div { dt { "Its time" } dd { (time(event.time)) } }
+            div { dt { "In the journal" } dd { (event.seq) } }
+        }
+    }
+}
+
+/// Every rule in force with its clauses, beside what was recorded of it.
+fn marked(told: &EventStory, in_force: &InForce, event: &crate::event::Event) -> Markup {
+    let decided = told.event.decision.iter().flat_map(|decision| &decision.rules);
+    let recorded: HashMap<&str, &RuleDecisionView> = decided.map(|rule| (rule.rule.as_str(), rule)).collect();
+    let each = in_force.rules.rules.iter().map(|rule| {
+        let clauses: Vec<ClauseExplanation> = matcher::clauses(&rule.matching, event)
+            .into_iter()
+            .map(|clause| ClauseExplanation {
+                clause: clause.name,
+                holds: clause.holds,
+                expected: clause.expected,
+                seen: clause.seen,
+            })
+            .collect();
+        let known = recorded.get(rule.id.as_str());
+        let mode = rule.mode.min(in_force.settings.ceiling);
+        let holds = clauses.iter().all(|clause| clause.holds);
+        let outcome = match known {
+            Some(known) => known.outcome.clone(),
+            None if mode == Mode::Off => "off".into(),
+            None if holds => "matches".into(),
+            None => "not-matched".into(),
+        };
+        RuleExplanation {
+            rule: rule.id.to_string(),
+            place: rule.place.to_string(),
+            owner: rule.owner.clone(),
+            mode: mode.to_string(),
+            outcome,
+            reason: known.and_then(|known| known.reason.clone()),
+            until: known.and_then(|known| known.until),
+            clauses,
+            target: known.and_then(|known| known.target.clone()),
+            plan: known.and_then(|known| known.plan.clone()),
+        }
+    });
+    explanations(each.collect())
+}
+
+fn answered(answer: &Answer) -> Markup {
+    html! {
+        @if let Some(newest) = answer.current.late_since {
+            p { "Late: a newer event of the same entity, of " (time(newest)) ", came before." }
+        }
+        (explanations(answer.current.rules.clone()))
+    }
+}
+
+/// The rules that came furthest first.
+fn explanations(mut rules: Vec<RuleExplanation>) -> Markup {
+    let holding = |rule: &RuleExplanation| rule.clauses.iter().filter(|clause| clause.holds).count();
+    rules.sort_by_key(|rule| (rule.outcome == "not-matched", std::cmp::Reverse(holding(rule))));
+    html! {
+        @if rules.is_empty() { p.quiet { "There is no rule to ask." } }
+        @for rule in &rules { (explanation(rule)) }
+    }
+}
+
+fn explanation(rule: &RuleExplanation) -> Markup {
+    html! {
+        details.rule open[rule.outcome != "not-matched" && rule.outcome != "off"] {
+            summary { (badge(&rule.outcome)) " " strong { (shown(&rule.rule)) } " " span.quiet { "mode " (rule.mode) } }
+            @if let Some(reason) = &rule.reason {
+                p.reason { (shown(reason)) @if let Some(until) = rule.until { " (until " (time(until)) ")" } }
+            }
+            ul.clauses {
+                @for clause in &rule.clauses {
+                    li.(if clause.holds { "holds" } else { "fails" }) {
+                        span.mark { @if clause.holds { "holds" } @else { "fails" } }
+                        span { code { (shown(&clause.clause)) } " " (shown(&clause.expected)) }
+                        span.seen { "has " (shown(&clause.seen)) }
+                    }
+                }
+            }
+            @if let Some(target) = &rule.target { p { "Target " strong { (shown(target)) } } }
+            @if let Some(what) = &rule.plan { (plan(what)) }
+            p.quiet {
+                a href=(path("rules", &rule.rule)) { "The rule" } ", " code { (shown(&rule.place)) }
+                @if let Some(owner) = &rule.owner { ", owner " (shown(owner)) }
+            }
+        }
+    }
+}
