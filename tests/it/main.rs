@@ -4,7 +4,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
+mod browser;
 mod commands;
+mod console;
 mod crash;
 mod demo;
 mod docs;
@@ -15,12 +17,16 @@ mod guards;
 mod hostile;
 mod init;
 mod once;
+mod openapi;
 mod ordering;
 mod program;
 mod pushes;
 mod reload;
 mod rules_library;
 mod send;
+mod stream;
 mod support;
 mod test_command;
+mod visitor;
 mod waiting;
+mod webdriver;
