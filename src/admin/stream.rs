@@ -147,7 +147,11 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 }
 
 async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), Ended> {
-    match events.send_timeout(event, STALL_MAX).await {
+    send_within(events, event, STALL_MAX).await
+}
+
+async fn send_within(events: &mpsc::Sender<Event>, event: Event, patience: Duration) -> Result<(), Ended> {
+    match events.send_timeout(event, patience).await {
         Ok(()) => Ok(()),
         Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Ended::Stalled),
         Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Ended::Gone),
@@ -180,5 +184,20 @@ impl warp::Stream for Taken {
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
         self.0.poll_recv(cx).map(|event| event.map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up_and_one_that_is_gone_is_told_apart() {
+        let patience = Duration::from_millis(1);
+        let (events, taken) = mpsc::channel(1);
+        assert!(send_within(&events, Event::default(), patience).await.is_ok());
+        assert!(matches!(send_within(&events, Event::default(), patience).await, Err(Ended::Stalled)));
+        drop(taken);
+        assert!(matches!(send_within(&events, Event::default(), patience).await, Err(Ended::Gone)));
     }
 }

@@ -48,8 +48,12 @@ impl Reader {
     /// The newest pushes about an incident, and about the alerts that belong to it, newest first, bodies included.
     pub fn pushes_about(&self, incident: &str, limit: usize, visit: impl FnMut(Stored)) -> Result<(), StoreError> {
         self.each(
-            "SELECT seq, at, data, payload FROM record
-             WHERE kind = 'received' AND json_extract(data, '$.incident') = ?1 ORDER BY seq DESC LIMIT ?2",
+            "SELECT seq, at, data, payload FROM record WHERE kind = 'received' AND entity = 'incident:' || ?1
+             UNION ALL
+             SELECT seq, at, data, payload FROM record
+             WHERE kind = 'received' AND entity >= 'alert:' AND entity < 'alert;'
+             AND json_extract(data, '$.incident') = ?1
+             ORDER BY seq DESC LIMIT ?2",
             (incident, limit),
             visit,
         )

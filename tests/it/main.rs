@@ -24,6 +24,7 @@ mod pushes;
 mod reload;
 mod rules_library;
 mod send;
+mod soak;
 mod stream;
 mod support;
 mod test_command;

@@ -69,7 +69,15 @@ pub(crate) fn ask(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, 
     let mut reader = BufReader::new(stream);
     let (status, headers) = read_head(&mut reader);
     let mut rest = Vec::new();
-    reader.read_to_end(&mut rest).unwrap();
+    match headers.get("content-length").map(|length| length.parse().unwrap()) {
+        Some(length) => {
+            rest.resize(length, 0);
+            reader.read_exact(&mut rest).unwrap();
+        }
+        None => {
+            reader.read_to_end(&mut rest).unwrap();
+        }
+    }
     let rest = String::from_utf8(rest).unwrap();
     assert!(!headers.contains_key("transfer-encoding"), "an answer of known length is not sent in chunks");
     Answer { status, headers, body: rest }
@@ -85,8 +93,8 @@ pub(crate) fn read_head(reader: &mut impl BufRead) -> (u16, BTreeMap<String, Str
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).unwrap();
-        let Some((name, value)) = line.trim_end().split_once(": ") else { return (status, headers) };
-        headers.insert(name.to_lowercase(), value.to_owned());
+        let Some((name, value)) = line.trim_end().split_once(':') else { return (status, headers) };
+        headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
 }
 
