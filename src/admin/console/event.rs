@@ -86,7 +86,7 @@ fn facts(told: &EventStory) -> Markup {
             div { dt { "Type" } dd { code { (shown(&event.event_type)) } } }
             @if let Some(severity) = &event.severity { div { dt { "Severity" } dd { (badge(severity)) } } }
             @if let Some(incident) = &event.incident { div { dt { "Incident" } dd { (link("incidents", incident)) } } }
-            div { dt { "About" } dd { (shown(&event.entity)) } }
+            @if !event.entity.starts_with("incident:") { div { dt { "About" } dd { (shown(&event.entity)) } } }
             @if let Some(channel) = &event.channel { div { dt { "Channel" } dd { (shown(channel)) } } }
             div { dt { "Received" } dd { (time(event.received_at)) " from " (shown(&event.source)) } }
             div { dt { "Its time" } dd { (time(event.time)) } }

@@ -27,7 +27,7 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
     let detail_url = told.detail_url.as_deref().filter(|url| url.starts_with("https://"));
     let content = html! {
         p.facts {
-            "Incident " code { (shown(id)) }
+            span { "incident " code { (shown(id)) } }
             @if let Some(last) = told.events.last() {
                 @if let Some(channel) = &last.channel { span { (shown(channel)) } }
                 @if let Some(severity) = &last.severity { (badge(severity)) }
@@ -73,7 +73,7 @@ fn of_run(story: &RunStory) -> Markup {
         li.of-run #{ "run-" (run.run) } {
             h2 { a href=(path("runs", &run.run)) { "Run of " (shown(&run.rule)) " on " (shown(&run.target)) } }
             p.facts {
-                (state(run))
+                span { (state(run)) }
                 @if let Some(ms) = run.duration_ms { span { "after " (took(ms)) } }
             }
             @if let Some(error) = &run.error { p.reason { (shown(error)) } }

@@ -7,21 +7,24 @@ use super::text::{badge, left, lines, link, path, plan, shown, time, took};
 use super::{Page, Shown, Visit};
 use crate::admin::api::Page as Rows;
 use crate::admin::api::runs::{list_of, story};
-use crate::admin::api::{ApiError, LIST_DEFAULT};
+use crate::admin::api::{ApiError, LIST_DEFAULT, LIST_MAX};
 use crate::admin::views::{RunStory, RunView, StepView};
 use crate::journal::record::{Phase, StepEnd, StepResult};
 
 /// The list of runs.
 pub(super) async fn list(visit: &Visit) -> Shown {
     let before = visit.query.number("before").map_err(ApiError::BadRequest)?;
-    let runs = list_of(&visit.desk.handle, Rows { limit: LIST_DEFAULT, before }).await?;
+    // Those that wait or act come before a whole page of those that ended.
+    let live = if before.is_none() { visit.status.runs_active + visit.status.runs_waiting } else { 0 };
+    let limit = (LIST_DEFAULT + live).min(LIST_MAX);
+    let runs = list_of(&visit.desk.handle, Rows { limit, before }).await?;
     let oldest = runs.last().and_then(|run| run.seq);
     let content = html! {
         @if runs.is_empty() { p.lead { "Nothing ran yet." } }
         ul #runs.cards data-live=[before.is_none().then_some("")] { @for run in &runs { (brief(run)) } }
         nav.pager aria-label="Older and newer" {
             @if before.is_some() { a href="/runs" { "Newest" } }
-            @if let Some(oldest) = oldest.filter(|_| runs.len() == LIST_DEFAULT) {
+            @if let Some(oldest) = oldest.filter(|_| runs.len() >= limit) {
                 a href={ "/runs?before=" (oldest) } { "Older" }
             }
         }
@@ -115,7 +118,9 @@ fn one(step: &StepView, id: &str, with_output: bool) -> Markup {
                 (badge(word)) " " strong { (shown(&step.name)) }
                 @if step.phase != Phase::Steps { " " span.quiet { (phase_word(step.phase)) } }
                 @if step.attempt > 1 { " " span.quiet { "try " (step.attempt) } }
-                @if let Some(result) = &step.result { " " span.quiet { (took(result.duration_ms)) } }
+                @if let Some(result) = &step.result {
+                    " " span.quiet { (took(result.duration_ms)) @for how in ended_with(result) { ", " (how) } }
+                }
                 @else { " " span.quiet { "since " (time(step.started_at)) } }
             }
             @if let Some(result) = step.result.as_ref().filter(|_| with_output) { (output(result)) }
@@ -124,12 +129,7 @@ fn one(step: &StepView, id: &str, with_output: bool) -> Markup {
 }
 
 fn output(result: &StepResult) -> Markup {
-    let code = result.exit_code.map(|code| format!("exit code {code}"));
-    let signal = result.signal.map(|signal| format!("signal {signal}"));
-    let status = result.status.map(|status| format!("status {status}"));
-    let how: Vec<String> = [code, signal, status].into_iter().flatten().collect();
     html! {
-        @if !how.is_empty() { p.quiet { (how.join(", ")) } }
         @if let Some(error) = &result.error { p.reason { (shown(error)) } }
         @for (name, text) in [("output", &result.stdout), ("errors", &result.stderr)] {
             @if !text.is_empty() {
@@ -141,6 +141,14 @@ fn output(result: &StepResult) -> Markup {
         }
         @if result.dropped_bytes > 0 { p.quiet { (result.dropped_bytes) " bytes of output were left out" } }
     }
+}
+
+/// How a process or a request ended, in its own terms.
+fn ended_with(result: &StepResult) -> impl Iterator<Item = String> {
+    let code = result.exit_code.map(|code| format!("exit code {code}"));
+    let signal = result.signal.map(|signal| format!("signal {signal}"));
+    let status = result.status.map(|status| format!("status {status}"));
+    [code, signal, status].into_iter().flatten()
 }
 
 fn end_word(end: StepEnd) -> &'static str {
