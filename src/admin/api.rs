@@ -9,6 +9,7 @@ pub mod incidents;
 pub mod rules;
 pub mod runs;
 pub mod state;
+pub mod test;
 
 pub use state::PauseRequest;
 

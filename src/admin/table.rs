@@ -15,7 +15,7 @@ use warp::reply::Response;
 
 use super::access::Caller;
 use super::answer::Done;
-use super::api::{audit, check, events, explain, health, incidents, rules, runs, state};
+use super::api::{audit, check, events, explain, health, incidents, rules, runs, state, test};
 use super::request::Head;
 use super::routes::Desk;
 use super::{openapi, stream};
@@ -303,6 +303,16 @@ pub(super) static TABLE: &[Endpoint] = &[
             "Reads config, rules and scripts as they are on disk, and says what is wrong. Puts nothing into force.",
             Json(shape::<check::Checked>),
             |call| Box::pin(check::check(call)),
+        )
+    },
+    Endpoint {
+        needs: Needs::Read,
+        errors: &[400],
+        ..post(
+            "/api/v1/test",
+            "Runs the tests beside the rules that are on disk. Nothing is executed.",
+            Json(shape::<test::Tested>),
+            |call| Box::pin(test::test(call)),
         )
     },
     Endpoint {
