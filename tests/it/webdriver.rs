@@ -20,7 +20,6 @@ const AXE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/axe.min.js");
 /// Keys that have no letter.
 pub(crate) const TAB: char = '\u{e004}';
 pub(crate) const ENTER: char = '\u{e007}';
-pub(crate) const SHIFT: char = '\u{e008}';
 
 /// Dark or light, as the system of whoever looks says.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +46,7 @@ impl Browser {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
         });
-        let addr = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver says its port")));
+        let addr = SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_else(|| panic!("chromedriver says no port"))));
         let profile = tempfile::tempdir().unwrap();
         let mut browser = Self { driver, addr, session: String::new(), _profile: profile };
         let profile = format!("--user-data-dir={}", browser._profile.path().display());
