@@ -62,8 +62,8 @@ pub enum AdminError {
 pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool>) -> Result<Served, AdminError> {
     let socket = bind_socket(&admin.socket)?;
     let desk = Arc::new(Desk::new(handle.clone(), Access::of_socket()?, stopping.clone()));
-    let mut tasks = vec![tokio::spawn(accept_unix(socket, desk, stopping.clone()))];
     let mut tcp = None;
+    let mut tasks = Vec::new();
     if let Some(addr) = admin.listen {
         // Read again at each request after a reload; here, so that a daemon whose token is no good does not start.
         admin.token.as_ref().ok_or(AdminError::NoToken(addr))?.resolve()?;
@@ -73,6 +73,8 @@ pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool
         let desk = Arc::new(Desk::new(handle, Access::of_tcp()?, stopping.clone()));
         tasks.push(tokio::spawn(accept_tcp(listener, desk, stopping)));
     }
+    // The last, so that whoever finds the daemon ready on its socket finds it on TCP as well.
+    tasks.push(tokio::spawn(accept_unix(socket, desk, stopping)));
     Ok(Served { socket: admin.socket.clone(), tcp, tasks })
 }
 

@@ -45,7 +45,7 @@ pub(in crate::admin) async fn list_of(handle: &Handle, page: Page) -> Result<Vec
 }
 
 /// Adds what was decided to events that stand newest first.
-pub(super) fn add_decisions(reader: &Reader, views: &mut [EventView]) -> Result<(), StoreError> {
+fn add_decisions(reader: &Reader, views: &mut [EventView]) -> Result<(), StoreError> {
     let (Some(newest), Some(oldest)) = (views.first(), views.last()) else { return Ok(()) };
     let decisions = reader.decisions_between(oldest.seq, newest.seq)?;
     let reach = |stored: &Stored| match &stored.record {

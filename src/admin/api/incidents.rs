@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use warp::reply::Response;
 
-use super::events::{add_decisions, live, runs_of};
+use super::events::{live, runs_of};
 use super::{ApiError, answer};
 use crate::admin::table::Call;
-use crate::admin::views::{EventView, RunStory};
+use crate::admin::views::{DecisionView, EventView, RunStory};
 use crate::engine::Handle;
 
 /// How many events of an incident are told, the newest. A flapping one has thousands.
@@ -49,7 +49,10 @@ pub(in crate::admin) async fn story(handle: &Handle, id: String) -> Result<Incid
             if events.is_empty() {
                 return Ok(None);
             }
-            add_decisions(reader, &mut events)?;
+            // They may lie months apart, so each is looked up by itself.
+            for event in &mut events {
+                event.decision = reader.decision_on(event.seq)?.as_ref().and_then(DecisionView::of);
+            }
             events.reverse();
             let mut runs = Vec::new();
             for run in events.iter().flat_map(|event| runs_of(event.decision.as_ref())) {
