@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Brings what the tests need beside Rust and a C compiler. From Debian's packages: a real sshd for the remote steps, strace
-# for the crash sweep, and a browser for the console. From npm: axe, which looks for what keeps people from using a page.
-# Does nothing where all of it is there, so it costs nothing to call before every test run.
+# Brings what the tests need beside Rust and a C compiler, from Debian's packages, and from npm axe, which looks for what
+# keeps people from using a page. Does nothing where all of it is there, so it costs nothing to call before every test run.
 set -euo pipefail
 
 # program → the package that brings it.
 needs=(
-  "/usr/sbin/sshd openssh-server"
+  "/usr/sbin/sshd openssh-server" # a real far side for remote steps
   "/usr/bin/ssh openssh-client"
-  "/usr/bin/strace strace"
-  "/usr/bin/chromium chromium"
+  "/usr/bin/strace strace" # kills the daemon at a chosen system call
+  "/usr/bin/systemd-analyze systemd" # judges the shipped unit
+  "/usr/bin/shellcheck shellcheck" # for the scripts of the rule library
+  "/usr/bin/chromium chromium" # looks at the console
   "/usr/bin/chromedriver chromium-driver"
 )
 # The version of axe; another one may find more, so it is raised on purpose.

@@ -16,7 +16,7 @@ mod standings;
 pub use counts::{Counts, REMEMBERED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
-pub use slots::{Slot, Slots};
+pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
 pub use standings::{STANDINGS_MAX, Standing, Standings};
 
 use std::collections::{HashMap, VecDeque};

@@ -325,7 +325,7 @@ fn screenshots() {
 #[ignore = "measures: `make paint`"]
 fn first_paint_with_a_hundred_thousand_runs() {
     let (folder, addr) = with_console(Folder::with_rules(RULES), "");
-    crate::soak::fill(&folder.path("data"), 100_000);
+    crate::aged::fill(&folder.path("data"), 100_000);
     let daemon = folder.start();
     let browser = logged_in(addr);
     let runs = ask(addr, "GET", "/api/v1/runs?limit=1", &[("authorization", &bearer(ADMIN))], "").json();
