@@ -49,7 +49,7 @@ pub struct RuleExplanation {
 }
 
 /// `when`, held against the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhenExplanation {
     /// The script.
     pub source: String,
@@ -62,7 +62,7 @@ pub struct WhenExplanation {
 }
 
 /// What a guard says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardExplanation {
     /// Its name in the rule language.
     pub guard: String,

@@ -34,9 +34,16 @@ impl Reader {
         self.one("SELECT seq, at, data, payload FROM record WHERE kind = 'received' AND event = ?1", [event])
     }
 
-    /// The newest pushes before the number `before`, newest first, bodies included. They are handed out one by one,
-    /// so that no more than one body is held at a time.
-    pub fn pushes_before(&self, before: u64, limit: usize, visit: impl FnMut(Stored)) -> Result<(), StoreError> {
+    /// The newest pushes before the number `before`, newest first.
+    pub fn pushes_before(&self, before: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.many(
+            "SELECT seq, at, data, NULL FROM record WHERE kind = 'received' AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+            (before, limit),
+        )
+    }
+
+    /// The same with their bodies, which are handed out one by one, so that no more than one is held at a time.
+    pub fn each_push_before(&self, before: u64, limit: usize, visit: impl FnMut(Stored)) -> Result<(), StoreError> {
         self.each(
             "SELECT seq, at, data, payload FROM record
              WHERE kind = 'received' AND seq < ?1 ORDER BY seq DESC LIMIT ?2",

@@ -12,6 +12,8 @@ use crate::admin::table::Call;
 /// A chain that is intact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verified {
+    /// How many records retention dropped from its front.
+    pub dropped: u64,
     /// The number of its last record.
     pub seq: u64,
     /// The hash of its last record, in hexadecimal.
@@ -19,11 +21,12 @@ pub struct Verified {
 }
 
 pub(in crate::admin) async fn verify(call: Call) -> Response {
-    let head = call.desk.handle.read(|reader| reader.verify()).await;
-    answer(
-        head.map_err(ApiError::from)
-            .map(|head| Verified { seq: head.seq, hash: blake3::Hash::from(head.hash).to_hex().to_string() }),
-    )
+    let verified = call.desk.handle.read(|reader| reader.verify()).await;
+    answer(verified.map_err(ApiError::from).map(|verified| Verified {
+        dropped: verified.dropped,
+        seq: verified.head.seq,
+        hash: blake3::Hash::from(verified.head.hash).to_hex().to_string(),
+    }))
 }
 
 pub(in crate::admin) async fn export(call: Call) -> Response {

@@ -37,7 +37,7 @@ pub(in crate::admin) async fn list(call: Call) -> Response {
 pub(in crate::admin) async fn list_of(handle: &Handle, page: Page) -> Result<Vec<EventView>, ApiError> {
     let views = handle.read(move |reader| {
         let mut views = Vec::with_capacity(page.limit);
-        reader.pushes_before(page.before(), page.limit, |push| views.extend(EventView::of(&push, None)))?;
+        reader.each_push_before(page.before(), page.limit, |push| views.extend(EventView::of(&push, None)))?;
         add_decisions(reader, &mut views)?;
         Ok(views)
     });

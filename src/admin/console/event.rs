@@ -1,6 +1,7 @@
 //! One event: what it is, what was decided, and for every rule each clause held against it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use maud::{Markup, html};
 
@@ -12,10 +13,13 @@ use crate::admin::api::ApiError;
 use crate::admin::api::events::{EventStory, story};
 use crate::admin::api::explain::{Answer, of_recorded};
 use crate::admin::views::RuleDecisionView;
-use crate::decide::explain::{ClauseExplanation, RuleExplanation};
-use crate::engine::{decider::InForce, event_of};
-use crate::matcher;
-use crate::rule::Mode;
+use crate::decide::explain::{GuardExplanation, RuleExplanation, WhenExplanation, explain};
+use crate::decide::{Question, Scope};
+use crate::engine::decider::InForce;
+use crate::engine::event_of;
+use crate::event::Event;
+use crate::journal::history::History;
+use crate::rule::sandbox::{Part, Verdict};
 
 /// The page of an event. Which clauses hold is told at once; the guards are asked on request, since for that the
 /// journal is folded up to the event.
@@ -35,7 +39,7 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
                 move |reader| reader.push(&id)
             });
             match push.await?.as_ref().and_then(event_of) {
-                Some(event) => marked(&told, &handle.in_force(), &event),
+                Some(event) => marked(&told, handle.in_force(), event).await?,
                 None => html! { p.quiet { "Its body is not kept any more, so the rules cannot be asked." } },
             }
         }
@@ -95,43 +99,42 @@ fn facts(told: &EventStory) -> Markup {
     }
 }
 
-/// Every rule in force with its clauses, beside what was recorded of it.
-fn marked(told: &EventStory, in_force: &InForce, event: &crate::event::Event) -> Markup {
+/// Every rule in force with its clauses and its script, beside what was recorded of it. Asked without any history, so
+/// that it takes no time: what guards say is left out.
+async fn marked(told: &EventStory, in_force: Arc<InForce>, event: Event) -> Result<Markup, ApiError> {
+    let at = event.received_at;
+    let asked = tokio::task::spawn_blocking(move || {
+        let question = Question {
+            event: &event,
+            seq: 1,
+            newest: None,
+            rules: &in_force.rules,
+            settings: &in_force.settings,
+            scope: Scope::Every,
+        };
+        explain(&question, History::default(), at, None).rules
+    });
+    let mut rules = asked.await.map_err(|error| ApiError::Failed(format!("asking the rules ended early: {error}")))?;
     let decided = told.event.decision.iter().flat_map(|decision| &decision.rules);
     let recorded: HashMap<&str, &RuleDecisionView> = decided.map(|rule| (rule.rule.as_str(), rule)).collect();
-    let each = in_force.rules.rules.iter().map(|rule| {
-        let clauses: Vec<ClauseExplanation> = matcher::clauses(&rule.matching, event)
-            .into_iter()
-            .map(|clause| ClauseExplanation {
-                clause: clause.name,
-                holds: clause.holds,
-                expected: clause.expected,
-                seen: clause.seen,
-            })
-            .collect();
-        let known = recorded.get(rule.id.as_str());
-        let mode = rule.mode.min(in_force.settings.ceiling);
-        let holds = clauses.iter().all(|clause| clause.holds);
-        let outcome = match known {
-            Some(known) => known.outcome.clone(),
-            None if mode == Mode::Off => "off".into(),
-            None if holds => "matches".into(),
-            None => "not-matched".into(),
-        };
-        RuleExplanation {
-            rule: rule.id.to_string(),
-            place: rule.place.to_string(),
-            owner: rule.owner.clone(),
-            mode: mode.to_string(),
-            outcome,
-            reason: known.and_then(|known| known.reason.clone()),
-            until: known.and_then(|known| known.until),
-            clauses,
-            target: known.and_then(|known| known.target.clone()),
-            plan: known.and_then(|known| known.plan.clone()),
+    for rule in &mut rules {
+        rule.guards.clear();
+        match recorded.get(rule.rule.as_str()) {
+            Some(known) => {
+                rule.outcome.clone_from(&known.outcome);
+                rule.reason.clone_from(&known.reason);
+                rule.until = known.until;
+                rule.plan.clone_from(&known.plan);
+            }
+            None if matches!(rule.outcome.as_str(), "not-matched" | "condition-error") => {}
+            // By the rules of now it would be asked; what would have come of it is not known here.
+            None => {
+                rule.outcome = "matches".into();
+                (rule.reason, rule.until) = (None, None);
+            }
         }
-    });
-    explanations(each.collect())
+    }
+    Ok(explanations(rules))
 }
 
 fn answered(answer: &Answer) -> Markup {
@@ -168,12 +171,71 @@ fn explanation(rule: &RuleExplanation) -> Markup {
                         span.seen { "has " (shown(&clause.seen)) }
                     }
                 }
+                @if let Some(when) = &rule.when { (script(when)) }
+                @for guard in &rule.guards { (guard_says(guard)) }
             }
             @if let Some(target) = &rule.target { p { "Target " strong { (shown(target)) } } }
             @if let Some(what) = &rule.plan { (plan(what)) }
             p.quiet {
                 a href=(path("rules", &rule.rule)) { "The rule" } ", " code { (shown(&rule.place)) }
                 @if let Some(owner) = &rule.owner { ", owner " (shown(owner)) }
+            }
+        }
+    }
+}
+
+/// The script of a rule: as a whole, and each part of it that was asked.
+fn script(when: &WhenExplanation) -> Markup {
+    let (class, word) = match when.holds {
+        Some(true) => ("holds", "holds"),
+        Some(false) => ("fails", "fails"),
+        None => ("fails", "error"),
+    };
+    html! {
+        li.(class) {
+            span.mark { (word) }
+            span { code { "when" } " " code { (shown(when.source.trim())) } }
+            span.seen { @if let Some(error) = &when.error { (shown(error)) } }
+        }
+        // A single part would repeat the whole.
+        @if when.parts.len() > 1 { @for part in &when.parts { (part_of(part)) } }
+    }
+}
+
+fn part_of(part: &Part) -> Markup {
+    let (class, word) = match part.verdict {
+        Verdict::True => ("holds", "holds"),
+        Verdict::False => ("fails", "fails"),
+        Verdict::Error(_) => ("fails", "error"),
+        Verdict::NotAsked => ("idle", "not asked"),
+    };
+    let seen: Vec<String> = part.seen.iter().map(ToString::to_string).collect();
+    html! {
+        li.part.(class) {
+            span.mark { (word) }
+            code { (shown(&part.expression)) }
+            span.seen {
+                @if let Verdict::Error(message) = &part.verdict { (shown(message)) " " }
+                (shown(&seen.join(", ")))
+            }
+        }
+    }
+}
+
+/// What a guard says.
+fn guard_says(guard: &GuardExplanation) -> Markup {
+    let class = match guard.verdict.as_str() {
+        "pass" => "holds",
+        "object" => "fails",
+        _ => "idle",
+    };
+    html! {
+        li.(class) {
+            span.mark { (guard.verdict) }
+            span { "guard " code { (shown(&guard.guard)) } }
+            span.seen {
+                @if let Some(reason) = &guard.reason { (shown(reason)) }
+                @if let Some(until) = guard.until { " until " (time(until)) }
             }
         }
     }
