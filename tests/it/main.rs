@@ -5,8 +5,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
+mod aged;
+mod browser;
 mod check;
 mod commands;
+mod console;
 mod crash;
 mod damage;
 mod demo;
@@ -21,6 +24,7 @@ mod hostile;
 mod init;
 mod library_scripts;
 mod once;
+mod openapi;
 mod operating;
 mod ordering;
 mod program;
@@ -33,8 +37,11 @@ mod send;
 mod service;
 mod soak;
 mod storm;
+mod stream;
 mod support;
 mod sweep;
 mod test_command;
 mod tutorial;
+mod visitor;
 mod waiting;
+mod webdriver;
