@@ -9,7 +9,9 @@
 //! still there at the next start.
 
 pub mod command;
+mod commanded;
 pub mod decider;
+mod fault;
 mod handle;
 mod planner;
 mod recovery;
@@ -111,6 +113,9 @@ pub enum StartError {
     /// The journal closed at once.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// What a crash left could not be seen to.
+    #[error(transparent)]
+    Recovery(#[from] EngineError),
 }
 
 /// A running engine.
@@ -148,8 +153,18 @@ impl Engine {
             rules_hash: in_force.rules.hash.clone(),
             dry_run: options.dry_run,
         };
-        journal.append_folded(clock.now(), vec![started]).await?;
-        recovery::end_interrupted(&mut history, &journal, &*clock, &report).await?;
+        let now = clock.now();
+        history.apply(history.last_seq(), now, &started);
+        journal.append_folded(now, vec![started]).await?;
+        let reader = Reader::open(journal.path())?;
+        let recovery = recovery::Recovery {
+            journal: &journal,
+            reader: &reader,
+            in_force: &in_force,
+            clock: &*clock,
+            report: &report,
+        };
+        let resumed = recovery.run(&mut history).await?;
 
         let runner = Runner::new(Wiring {
             sink: journal.clone(),
@@ -165,7 +180,6 @@ impl Engine {
         let webhook = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
 
         let (commands, commands_taken) = mpsc::channel(COMMANDS_MAX);
-        let reader = Reader::open(journal.path())?;
         report.in_force(&in_force.rules);
         let decider = Decider {
             journal: journal.clone(),
@@ -179,6 +193,12 @@ impl Engine {
             report: Arc::clone(&report),
             unconcerned: None,
         };
+        for intent in resumed {
+            let run = intent.run.clone();
+            if let Err(error) = runner.start(intent) {
+                tracing::warn!(%run, %error, "a run that was to go on was not started");
+            }
+        }
         let receiver_settings = Arc::new(ArcSwap::from_pointee(receiver_settings));
         let (stop_receiver, stopping) = watch::channel(false);
         let receiver = tokio::spawn(serve(
@@ -201,6 +221,7 @@ impl Engine {
             options,
             clock: Arc::clone(&clock),
             reloading: tokio::sync::Mutex::new(()),
+            rerunning: tokio::sync::Mutex::new(()),
         });
         Ok(Self {
             webhook,

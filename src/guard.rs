@@ -73,6 +73,9 @@ pub struct Proposal<'a> {
 pub enum Stage<'a> {
     /// The event was just taken up.
     First,
+    /// A person has a run done again. The occasion is theirs, so it is neither held nor counted towards a threshold,
+    /// and the slot of the run that it repeats does not stand in its way; everything else does.
+    Again,
     /// The run waited, and its turn has come.
     Turn {
         /// When it was decided upon, and so counted.
@@ -86,7 +89,7 @@ impl Proposal<'_> {
     /// How many of the runs that began after `since` are this one itself.
     fn own_since(&self, since: Timestamp) -> usize {
         match self.stage {
-            Stage::First => 0,
+            Stage::First | Stage::Again => 0,
             Stage::Turn { reserved_at, .. } => usize::from(reserved_at > since),
         }
     }

@@ -19,7 +19,7 @@ mod retry;
 mod verify;
 mod walk;
 
-pub use intent::{Intent, Planner};
+pub use intent::{Intent, Planner, Resumed};
 pub use observer::{Observer, Unobserved};
 
 use std::fmt;

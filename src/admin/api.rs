@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::views::{DecisionView, EventView, PauseView, RunStory, RunView, StatusView};
 use crate::engine::{Handle, Refusal, ReloadError};
-use crate::journal::record::{Record, RunId};
+use crate::journal::history::Pause;
+use crate::journal::record::{PauseScope, Record, RunId};
 use crate::journal::store::{StoreError, Stored};
+use crate::rule::RuleId;
 
 /// How many rows a list has unless it is asked for fewer.
 pub(super) const LIST_DEFAULT: usize = 50;
@@ -20,6 +22,10 @@ pub(super) const LIST_MAX: usize = 1000;
 pub(super) enum ApiError {
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
+    #[error("{what} is longer than {WORDS_BYTES_MAX} bytes")]
+    TooLong { what: &'static str },
+    #[error("a pause is of a rule or of a channel, not of both: ask twice")]
+    TwoScopes,
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -33,6 +39,7 @@ impl ApiError {
     pub(super) fn status(&self) -> (u16, &'static str) {
         match self {
             Self::NotFound { .. } => (404, "not-found"),
+            Self::TooLong { .. } | Self::TwoScopes => (400, "bad-request"),
             Self::Refused(Refusal::Cannot(_)) => (409, "cannot"),
             Self::Refused(Refusal::Stopping) => (503, "stopping"),
             Self::Reload(_) => (422, "reload-refused"),
@@ -73,6 +80,77 @@ pub struct PauseRequest {
     /// Also end what runs.
     #[serde(default)]
     pub now: bool,
+    /// Only this rule.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Only this channel, by its id or its name.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Who asks, where the connection does not tell.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+/// What a resume asks for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeRequest {
+    /// Only this rule.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Only this channel, as it was paused.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Who asks, where the connection does not tell.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+/// What a person says to a run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Who asks, where the connection does not tell.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunDone {
+    /// That it was done.
+    pub status: String,
+    /// The run that it was done to; for a rerun, the new one.
+    pub run: String,
+}
+
+/// How long a reason or a name may be, in bytes: they go into the journal and into every line about them.
+const WORDS_BYTES_MAX: usize = 1024;
+
+/// What a person wrote, where it is short enough to be kept.
+fn words(what: &'static str, text: Option<String>) -> Result<Option<String>, ApiError> {
+    match text {
+        Some(text) if text.len() > WORDS_BYTES_MAX => Err(ApiError::TooLong { what }),
+        Some(text) if text.trim().is_empty() => Ok(None),
+        text => Ok(text),
+    }
+}
+
+/// Who asks: what the connection tells, and who they say that they are.
+fn by(who: &str, person: Option<String>) -> Result<String, ApiError> {
+    Ok(words("the name", person)?.map_or_else(|| who.to_owned(), |person| format!("{person} ({who})")))
+}
+
+fn scope(rule: Option<String>, channel: Option<String>) -> Result<PauseScope, ApiError> {
+    match (words("the rule", rule)?, words("the channel", channel)?) {
+        (None, None) => Ok(PauseScope::Everything),
+        (Some(rule), None) => Ok(PauseScope::Rule(RuleId::new(rule))),
+        (None, Some(channel)) => Ok(PauseScope::Channel(channel)),
+        (Some(_), Some(_)) => Err(ApiError::TwoScopes),
+    }
 }
 
 pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
@@ -82,7 +160,8 @@ pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
             generation: in_force.rules.generation,
             rules: in_force.rules.rules.len(),
             mode: in_force.settings.ceiling.to_string(),
-            paused: history.paused(now).map(|pause| PauseView { reason: pause.reason.clone(), until: pause.until }),
+            paused: history.paused(now).map(PauseView::of),
+            pauses: history.pauses.iter(now).map(PauseView::of).collect(),
             runs_active: history.runs.active_len(),
             runs_waiting: history.runs.waiting_len(),
         })
@@ -90,26 +169,21 @@ pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
     Ok(view)
 }
 
-/// Why the daemon is not ready; `None` where it is.
-pub(super) async fn not_ready(handle: &Handle) -> Option<String> {
+/// That the daemon is ready, with what is paused; else why it is not. What is paused is still taken and decided.
+pub(super) async fn ready(handle: &Handle) -> Result<Vec<PauseView>, String> {
     if let Some(reason) = handle.journal_closed() {
-        return Some(format!("the journal is closed: {reason}"));
+        return Err(format!("the journal is closed: {reason}"));
     }
-    match handle.inspect(|_, in_force, _| in_force.rules.rules.len()).await {
-        Ok(_) => None,
-        Err(error) => Some(error.to_string()),
-    }
+    let pauses = handle.inspect(|history, _, now| history.pauses.iter(now).map(PauseView::of).collect());
+    pauses.await.map_err(|error| error.to_string())
 }
 
 pub(super) async fn events(handle: &Handle, page: Page) -> Result<Vec<EventView>, ApiError> {
     let views = handle.read(move |reader| {
         let pushes = reader.pushes_before(page.before(), page.limit())?;
-        let mut views = Vec::with_capacity(pushes.len());
-        for push in pushes {
-            let decision = reader.decision_on(push.seq)?;
-            views.extend(EventView::of(&push, decision.as_ref()));
-        }
-        Ok(views)
+        let decisions = reader.decisions_on(&pushes)?;
+        let views = pushes.iter().zip(&decisions).filter_map(|(push, decision)| EventView::of(push, decision.as_ref()));
+        Ok(views.collect())
     });
     Ok(views.await?)
 }
@@ -131,10 +205,15 @@ pub(super) async fn event(handle: &Handle, id: String) -> Result<EventStory, Api
         let id = id.clone();
         move |reader| {
             let Some(push) = reader.push(&id)? else { return Ok(None) };
-            let decision = reader.decision_on(push.seq)?;
+            let decision = reader.decisions_on(std::slice::from_ref(&push))?.into_iter().next().flatten();
             let mut runs = Vec::new();
             let rules = decision.as_ref().and_then(DecisionView::of).map(|decision| decision.rules).unwrap_or_default();
-            for run in rules.into_iter().filter_map(|rule| rule.run) {
+            let decided = rules.into_iter().filter_map(|rule| rule.run);
+            let again = reader.about_event(&id)?.into_iter().filter_map(|stored| match stored.record {
+                Record::Rerun { run, .. } => Some(run.to_string()),
+                _ => None,
+            });
+            for run in decided.chain(again) {
                 runs.extend(RunStory::of(&reader.about_run(&run)?, live.get(&run).cloned()));
             }
             let body = push.payload.as_deref().and_then(|body| serde_json::from_str(body).ok());
@@ -190,19 +269,40 @@ pub(super) enum RunAct {
     Cancel,
     Approve,
     Deny,
+    Rerun,
 }
 
-pub(super) async fn act(handle: &Handle, id: String, act: RunAct, by: &str) -> Result<(), ApiError> {
+pub(super) async fn act(
+    handle: &Handle,
+    id: String,
+    act: RunAct,
+    who: &str,
+    request: RunRequest,
+) -> Result<RunDone, ApiError> {
+    let by = by(who, request.person)?;
+    let reason = words("the reason", request.reason)?;
     let run = RunId::new(id);
-    match act {
-        RunAct::Cancel => handle.cancel(run, by).await?,
-        RunAct::Approve => handle.approve(run, by.to_owned()).await?,
-        RunAct::Deny => handle.deny(run, by).await?,
-    }
-    Ok(())
+    let done = match act {
+        RunAct::Cancel => handle.cancel(run.clone(), &by, reason.as_deref()).await.map(|()| run),
+        RunAct::Approve => handle.approve(run.clone(), by, reason).await.map(|()| run),
+        RunAct::Deny => handle.deny(run.clone(), &by, reason.as_deref()).await.map(|()| run),
+        RunAct::Rerun => handle.rerun(run, by, reason).await,
+    };
+    Ok(RunDone { status: "done".into(), run: done?.to_string() })
 }
 
-pub(super) async fn pause(handle: &Handle, request: PauseRequest) -> Result<(), ApiError> {
-    let lasts = request.for_ms.map(Duration::from_millis);
-    Ok(handle.pause(request.reason, lasts, request.now).await?)
+pub(super) async fn pause(handle: &Handle, who: &str, request: PauseRequest) -> Result<(), ApiError> {
+    let until = request.for_ms.map(|lasts| handle.now().plus(Duration::from_millis(lasts)));
+    let pause = Pause {
+        scope: scope(request.rule, request.channel)?,
+        reason: words("the reason", request.reason)?,
+        by: Some(by(who, request.person)?),
+        until,
+    };
+    Ok(handle.pause(pause, request.now).await?)
+}
+
+pub(super) async fn resume(handle: &Handle, who: &str, request: ResumeRequest) -> Result<(), ApiError> {
+    let scope = scope(request.rule, request.channel)?;
+    Ok(handle.resume(scope, by(who, request.person)?).await?)
 }

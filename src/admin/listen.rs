@@ -1,8 +1,9 @@
 //! The listeners: a unix socket that only its owner can open, and TCP with a token.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::routes::{Guard, routes};
@@ -58,13 +59,13 @@ pub enum AdminError {
 /// Serves the admin interface until `stopping` says so.
 pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool>) -> Result<Served, AdminError> {
     let socket = bind_socket(&admin.socket)?;
-    let mut tasks = vec![tokio::spawn(accept_unix(socket, handle.clone(), stopping.clone()))];
+    let mut tasks = vec![tokio::spawn(accept(socket, handle.clone(), stopping.clone()))];
     let mut tcp = None;
     if let Some(addr) = admin.listen {
         let token: Secret = admin.token.as_ref().ok_or(AdminError::NoToken(addr))?.resolve()?;
         let listener = TcpListener::bind(addr).await.map_err(|source| AdminError::Listen { addr, source })?;
         tcp = listener.local_addr().ok();
-        tasks.push(tokio::spawn(accept_tcp(listener, handle, Guard::Token(Arc::new(token)), stopping)));
+        tasks.push(tokio::spawn(accept(TokenDoor { listener, token: Arc::new(token) }, handle, stopping)));
     }
     Ok(Served { socket: admin.socket.clone(), tcp, tasks })
 }
@@ -100,36 +101,72 @@ fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
         _ => {}
     }
-    // By default it lies in the data folder, which only the owner can enter; elsewhere it is open to others for the
-    // moment until the next line.
-    let listener = UnixListener::bind(path).map_err(fail)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
-    Ok(listener)
+    // It is bound where only we can enter, and moved to its place when its mode is right, so that there is no moment in
+    // which others could connect.
+    let apart = path.with_file_name(format!(".stanch-{}", std::process::id()));
+    let inside = apart.join("s");
+    let bound = std::fs::DirBuilder::new().mode(0o700).create(&apart).and_then(|()| {
+        let listener = UnixListener::bind(&inside)?;
+        std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&inside, path)?;
+        Ok(listener)
+    });
+    if let Err(error) = std::fs::remove_dir_all(&apart) {
+        tracing::debug!(%error, "the folder in which the admin socket was made could not be removed");
+    }
+    bound.map_err(fail)
 }
 
-async fn accept_unix(listener: UnixListener, handle: Handle, mut stopping: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let accepted = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => serve_one(stream, handle.clone(), Guard::Owner, &places),
-            Err(error) => pause_after(&error).await,
-        }
+/// Where admin connections come from.
+trait Door {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection, with what stands before the routes for it.
+    fn next(&self) -> impl Future<Output = std::io::Result<(Self::Stream, Guard)>> + Send;
+}
+
+impl Door for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> std::io::Result<(UnixStream, Guard)> {
+        let (stream, _) = self.accept().await?;
+        let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| name_of(peer.uid()));
+        Ok((stream, Guard::Owner(format!("{who} on the admin socket").into())))
     }
 }
 
-async fn accept_tcp(listener: TcpListener, handle: Handle, guard: Guard, mut stopping: watch::Receiver<bool>) {
+/// TCP, where a token is asked for.
+struct TokenDoor {
+    listener: TcpListener,
+    token: Arc<Secret>,
+}
+
+impl Door for TokenDoor {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> std::io::Result<(TcpStream, Guard)> {
+        let (stream, _) = self.listener.accept().await?;
+        Ok((stream, Guard::Token(Arc::clone(&self.token))))
+    }
+}
+
+/// The name of an account, else its number.
+fn name_of(uid: u32) -> String {
+    match nix::unistd::User::from_uid(uid.into()) {
+        Ok(Some(user)) => user.name,
+        _ => format!("user {uid}"),
+    }
+}
+
+async fn accept(door: impl Door, handle: Handle, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let accepted = tokio::select! {
+        let next = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            accepted = listener.accept() => accepted,
+            next = door.next() => next,
         };
-        match accepted {
-            Ok((stream, _)) => serve_one(stream, handle.clone(), guard.clone(), &places),
+        match next {
+            Ok((stream, guard)) => serve_one(stream, handle.clone(), guard, &places),
             Err(error) => pause_after(&error).await,
         }
     }

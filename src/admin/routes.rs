@@ -9,9 +9,11 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
-use super::api::{self, ApiError, Page, PauseRequest, RunAct};
+use super::api::{self, ApiError, Page, PauseRequest, ResumeRequest, RunAct, RunRequest};
+use super::views::PauseView;
 use crate::config::secret::Secret;
 use crate::engine::Handle;
+use crate::journal::record::PauseScope;
 
 /// The largest body of an admin request, in bytes.
 const BODY_BYTES_MAX: u64 = 64 * 1024;
@@ -19,8 +21,8 @@ const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// What stands before the routes.
 #[derive(Debug, Clone)]
 pub(super) enum Guard {
-    /// Nothing: only the owner of the socket could connect.
-    Owner,
+    /// Nothing: only the owner of the socket, or root, could connect. It is said who did.
+    Owner(Arc<str>),
     /// A bearer token.
     Token(Arc<Secret>),
 }
@@ -28,7 +30,7 @@ pub(super) enum Guard {
 impl Guard {
     fn lets_in(&self, authorization: Option<&str>) -> bool {
         match self {
-            Self::Owner => true,
+            Self::Owner(_) => true,
             Self::Token(token) => {
                 let given = authorization.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
                 // Digests have one length, so the comparison tells nothing about the token's.
@@ -39,10 +41,10 @@ impl Guard {
     }
 
     /// Who asks, for the record.
-    fn who(&self) -> &'static str {
+    fn who(&self) -> Arc<str> {
         match self {
-            Self::Owner => "the owner of the admin socket",
-            Self::Token(_) => "a bearer of the admin token",
+            Self::Owner(who) => Arc::clone(who),
+            Self::Token(_) => "a bearer of the admin token".into(),
         }
     }
 }
@@ -74,14 +76,15 @@ pub(super) fn routes(
 
     let healthz = warp::path!("healthz").and(warp::get()).map(|| json(StatusCode::OK, &Simple { status: "alive" }));
     let readyz = warp::path!("readyz").and(warp::get()).and(with.clone()).then(|handle: Handle| async move {
-        match api::not_ready(&handle).await {
-            None => json(StatusCode::OK, &Simple { status: "ready" }),
-            Some(reason) => error(StatusCode::SERVICE_UNAVAILABLE, "not-ready", &reason),
+        match api::ready(&handle).await {
+            Ok(paused) => json(StatusCode::OK, &Ready { status: "ready", paused }),
+            Err(reason) => error(StatusCode::SERVICE_UNAVAILABLE, "not-ready", &reason),
         }
     });
     let metrics = warp::path!("metrics").and(warp::get()).and(with.clone()).then(|handle: Handle| async move {
-        let paused = api::status(&handle).await.is_ok_and(|status| status.paused.is_some());
-        let text = handle.metrics_text(paused);
+        let pauses = api::status(&handle).await.map(|status| status.pauses).unwrap_or_default();
+        let paused = pauses.iter().any(|pause| pause.scope == PauseScope::Everything);
+        let text = handle.metrics_text(paused, pauses.len());
         warp::reply::with_header(text, "content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
             .into_response()
     });
@@ -100,29 +103,36 @@ pub(super) fn routes(
         .then(|page, handle: Handle| async move { answer(api::runs(&handle, page).await) });
     let run =
         get_one("runs").and(with.clone()).then(|id, handle: Handle| async move { answer(api::run(&handle, id).await) });
+    let who = warp::any().map(move || Arc::clone(&who));
     let act = v1
         .and(warp::path("runs"))
         .and(id())
         .and(warp::path::param::<String>())
         .and(warp::path::end())
         .and(warp::post())
+        .and(body::<RunRequest>())
+        .and(who.clone())
         .and(with.clone())
-        .then(move |id: String, verb: String, handle: Handle| async move {
+        .then(|id: String, verb: String, request, who: Arc<str>, handle: Handle| async move {
             let act = match verb.as_str() {
                 "cancel" => RunAct::Cancel,
                 "approve" => RunAct::Approve,
                 "deny" => RunAct::Deny,
+                "rerun" => RunAct::Rerun,
                 _ => return not_found(),
             };
-            answer(api::act(&handle, id, act, who).await.map(|()| Simple { status: "done" }))
+            answer(api::act(&handle, id, act, &who, request).await)
         });
-    let pause =
-        post("pause").and(body::<PauseRequest>()).and(with.clone()).then(|request, handle: Handle| async move {
-            answer(api::pause(&handle, request).await.map(|()| Simple { status: "paused" }))
-        });
-    let resume = post("resume").and(with.clone()).then(|handle: Handle| async move {
-        answer(handle.resume().await.map(|()| Simple { status: "resumed" }).map_err(ApiError::from))
-    });
+    let pause = post("pause").and(body::<PauseRequest>()).and(who.clone()).and(with.clone()).then(
+        |request, who: Arc<str>, handle: Handle| async move {
+            answer(api::pause(&handle, &who, request).await.map(|()| Simple { status: "paused" }))
+        },
+    );
+    let resume = post("resume").and(body::<ResumeRequest>()).and(who).and(with.clone()).then(
+        |request, who: Arc<str>, handle: Handle| async move {
+            answer(api::resume(&handle, &who, request).await.map(|()| Simple { status: "resumed" }))
+        },
+    );
     let reload = post("reload").and(body::<ReloadRequest>()).and(with).then(
         |request: ReloadRequest, handle: Handle| async move {
             answer(handle.reload(request.force).await.map_err(ApiError::from))
@@ -154,6 +164,14 @@ impl warp::reject::Reject for Unauthorized {}
 #[derive(Debug, Serialize)]
 struct Simple {
     status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Ready {
+    status: &'static str,
+    /// Nothing of this starts, though the daemon is ready for pushes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    paused: Vec<PauseView>,
 }
 
 /// A percent-encoded id in the path.

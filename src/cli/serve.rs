@@ -112,7 +112,7 @@ fn fail(message: &str, exit: Exit) -> Exit {
 
 fn fail_start(error: &StartError) -> Exit {
     let exit = match error {
-        StartError::Store(_) | StartError::Refused(_) => Exit::Journal,
+        StartError::Store(_) | StartError::Refused(_) | StartError::Recovery(_) => Exit::Journal,
         StartError::Receiver(_) | StartError::Secret(_) | StartError::Listen { .. } => Exit::Config,
         StartError::Runner(_) | StartError::Io { .. } => Exit::Internal,
     };

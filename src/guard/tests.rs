@@ -10,7 +10,8 @@ use super::window_at;
 use crate::clock::Timestamp;
 use crate::config::Schedule;
 use crate::decide::world::{START, World, rule};
-use crate::journal::record::{Outcome, Record, RunEnd};
+use crate::journal::record::{Outcome, PauseScope, Record, RunEnd};
+use crate::rule::RuleId;
 
 fn after(seconds: u64) -> Timestamp {
     START.plus(Duration::from_secs(seconds))
@@ -43,16 +44,54 @@ fn objects(outcome: &Outcome, expected: &str, expected_until: Option<Timestamp>)
     }
 }
 
+fn paused(scope: PauseScope, until: Option<Timestamp>) -> Record {
+    Record::Paused { reason: None, until, scope, by: None }
+}
+
+#[test]
+fn a_pause_of_a_rule_or_a_channel_holds_back_nothing_else() {
+    let mut world = World::new(&[rule("a", ""), rule("b", "")].concat());
+    let outcomes = |world: &mut World, incident: &str| -> Vec<&'static str> {
+        let decided = world.send("i_new", incident, incident);
+        for run in world.active() {
+            world.end(&run, RunEnd::Succeeded);
+        }
+        decided.iter().map(|one| one.outcome.name()).collect()
+    };
+    world.note(paused(PauseScope::Rule(RuleId::new("a")), None));
+    assert_eq!(outcomes(&mut world, "i1"), ["suppressed", "run"]);
+    world.note(Record::Resumed { scope: PauseScope::Rule(RuleId::new("a")), by: None });
+    for channel in ["Orders", "5"] {
+        world.note(paused(PauseScope::Channel(channel.into()), None));
+        assert_eq!(outcomes(&mut world, "i2"), ["suppressed", "suppressed"]);
+        world.note(Record::Resumed { scope: PauseScope::Channel(channel.into()), by: None });
+    }
+    world.note(paused(PauseScope::Channel("6".into()), None));
+    assert_eq!(outcomes(&mut world, "i3"), ["run", "run"]);
+}
+
+#[test]
+fn a_run_that_waits_outlasts_a_pause_of_its_channel_without_holding_up_others() {
+    let mut world = guarded("hold: { for: 1m }");
+    world.send("i_new", "i1", "a");
+    world.note(paused(PauseScope::Channel("Orders".into()), None));
+    world.pass(60);
+    assert!(world.turns().is_empty() && world.active().is_empty());
+    world.note(Record::Resumed { scope: PauseScope::Channel("Orders".into()), by: None });
+    world.turns();
+    assert_eq!(world.active().len(), 1);
+}
+
 #[test]
 fn a_pause_objects_until_it_ends() {
     let mut world = World::new(&rule("a", ""));
-    world.note(Record::Paused { reason: None, until: Some(after(60)) });
+    world.note(paused(PauseScope::Everything, Some(after(60))));
     objects(&act(&mut world, "i1", "a"), "pause", Some(after(60)));
     world.pass(60);
     acts(&mut world, "i1", "a");
-    world.note(Record::Paused { reason: None, until: None });
+    world.note(paused(PauseScope::Everything, None));
     objects(&act(&mut world, "i2", "a"), "pause", None);
-    world.note(Record::Resumed);
+    world.note(Record::Resumed { scope: PauseScope::Everything, by: None });
     acts(&mut world, "i2", "a");
 }
 

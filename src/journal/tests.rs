@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::chain::{Head, HeadFile};
 use super::read::Reader;
-use super::record::Record;
+use super::record::{PauseScope, Record};
 use super::store::{SCHEMA_VERSION, StoreError};
 use super::writer::Submission;
 use super::{
@@ -57,8 +57,12 @@ fn block(journal: &Journal) -> std::sync::mpsc::Sender<()> {
     release
 }
 
+fn resumed() -> Record {
+    Record::Resumed { scope: PauseScope::Everything, by: None }
+}
+
 fn paused(reason: String) -> Record {
-    Record::Paused { reason: Some(reason), until: None }
+    Record::Paused { reason: Some(reason), until: None, scope: PauseScope::Everything, by: None }
 }
 
 /// More than a page holds.
@@ -80,7 +84,7 @@ async fn a_batch_is_committed_in_order_and_tells_repeated_pushes_apart() {
                 journal.admit(push("e2", "two")),
                 journal.admit(push("e1", "one")),
                 journal.admit(push("e2", "other")),
-                journal.append(vec![Record::Resumed, Record::Stopped]),
+                journal.append(vec![resumed(), Record::Stopped]),
             )
         };
         let release = async {
@@ -142,7 +146,7 @@ async fn after_the_close_everything_is_refused() {
     close(opened);
     let closed = Refused::Closed { reason: "the daemon stops".into() };
     assert_eq!(journal.admit(push("e1", "one")).await, Err(closed.clone()));
-    assert_eq!(journal.append(vec![Record::Resumed]).await, Err(closed));
+    assert_eq!(journal.append(vec![resumed()]).await, Err(closed));
 }
 
 #[tokio::test]
@@ -177,7 +181,7 @@ async fn a_record_behind_a_push_that_failed_closes_the_journal() {
     let opened = open_with_room(folder.path(), Some(2));
     let journal = opened.journal.clone();
     let release = block(&journal);
-    let submit = async { tokio::join!(journal.admit(push("e1", &large())), journal.append(vec![Record::Resumed])) };
+    let submit = async { tokio::join!(journal.admit(push("e1", &large())), journal.append(vec![resumed()])) };
     let release = async {
         tokio::task::yield_now().await;
         drop(release);
@@ -242,7 +246,7 @@ fn a_newer_schema_is_not_touched() {
 async fn a_journal_shorter_than_its_head_says_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path());
-    opened.journal.append(vec![Record::Resumed]).await.unwrap();
+    opened.journal.append(vec![resumed()]).await.unwrap();
     close(opened);
     let head_file = HeadFile::open(&folder.path().join(HEAD_NAME)).unwrap();
     let head = head_file.read().unwrap().unwrap();
@@ -261,7 +265,7 @@ async fn retention_leaves_a_chain_that_verifies() {
         opened.journal.admit(push(&format!("e{number}"), "old")).await.unwrap();
     }
     let later = NOW.plus(Duration::from_secs(100));
-    opened.journal.append_folded(later, vec![Record::Resumed]).await.unwrap();
+    opened.journal.append_folded(later, vec![resumed()]).await.unwrap();
     let keep = |seconds| Duration::from_secs(seconds);
     let journal = &opened.journal;
     let reader = Reader::open(journal.path()).unwrap();

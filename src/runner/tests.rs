@@ -183,7 +183,7 @@ impl Case {
         let event = Arc::new(event());
         let plan = plan::plan(rule, &EventView::new(&event), NOW).expect("it renders");
         let (rule, sandbox) = (Arc::clone(rule), Arc::clone(&self.rules.sandbox));
-        Intent { run: self.id(run), rule, sandbox, event, plan, generation: 7 }
+        Intent { run: self.id(run), rule, sandbox, event, plan, generation: 7, resumed: None }
     }
 
     /// Runs the rule once and gives how it ended.

@@ -13,7 +13,7 @@ use crate::journal::record::{Observed, Record, RunEnd};
 
 /// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
 fn known(history: &History) -> History {
-    History { last_seq: 0, last_at: Timestamp::default(), ..history.clone() }
+    History { last_seq: 0, last_at: Timestamp::default(), has_begun: false, ..history.clone() }
 }
 
 #[test]
@@ -121,7 +121,7 @@ proptest! {
                 Happening::Approve => {
                     let asked = world.history.runs.waiting().find(|(_, run)| run.awaits_approval());
                     if let Some(run) = asked.map(|(id, _)| id.clone()) {
-                        world.note(Record::Approved { run, by: "ops".into() });
+                        world.note(Record::Approved { run, by: "ops".into(), reason: None });
                     }
                 }
                 Happening::Pass { seconds } => world.pass(seconds),
