@@ -52,9 +52,6 @@ use decider::{Decider, EngineError, InForce};
 /// How many commands may wait for the deciding task.
 const COMMANDS_MAX: usize = 256;
 
-/// How long runs may go on after the daemon was told to stop.
-pub const GRACE: Duration = Duration::from_secs(20);
-
 /// How often the janitor looks for records to let go.
 const RETAIN_EVERY: Duration = Duration::from_secs(600);
 
@@ -153,6 +150,7 @@ impl Engine {
             rules_hash: in_force.rules.hash.clone(),
             dry_run: options.dry_run,
         };
+        let action_settings = action_settings(&config, &options, redactor.load_full());
         let now = clock.now();
         history.apply(history.last_seq(), now, &started);
         journal.append_folded(now, vec![started]).await?;
@@ -163,15 +161,19 @@ impl Engine {
             in_force: &in_force,
             clock: &*clock,
             report: &report,
+            cgroups: action_settings.isolation.cgroups.as_deref(),
         };
         let resumed = recovery.run(&mut history).await?;
+        if let Some(cgroups) = &action_settings.isolation.cgroups {
+            cgroups.clean();
+        }
 
         let runner = Runner::new(Wiring {
             sink: journal.clone(),
             planner: Arc::new(planner::Rendering::new()),
             clock: Arc::clone(&clock),
             observer: Arc::clone(&report) as Arc<dyn crate::runner::Observer>,
-            settings: action_settings(&config, &options, redactor.load_full()),
+            settings: action_settings,
         })?;
 
         // Listening comes last: whoever can connect is served.
@@ -333,6 +335,10 @@ fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) 
         http_allow: config.http_allow.clone(),
         redactor,
         own_program: options.own_binary.clone(),
+        isolation: action::Isolation {
+            limits: config.limits.step,
+            cgroups: action::process::Cgroups::find(&config.data),
+        },
     }
 }
 

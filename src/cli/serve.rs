@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clap::Args;
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use super::output::complain;
 use super::{Exit, setup};
 use crate::admin;
-use crate::engine::{Engine, GRACE, Options, StartError};
+use crate::engine::{Engine, Options, StartError};
 use crate::report::logging;
 use crate::report::redact::Redactor;
 
@@ -43,6 +44,9 @@ impl Serve {
         if !closed.is_empty() {
             tracing::debug!(?closed, "inherited descriptors were closed");
         }
+        if let Err(error) = crate::action::process::forbid_core_dumps() {
+            tracing::warn!(%error, "core dumps cannot be forbidden; they could hold secrets");
+        }
         let own_binary = own_binary()?;
         let options = Options { dry_run: self.dry_run, listen: self.listen, own_binary, redactor };
         let admin = config.admin.clone();
@@ -55,7 +59,7 @@ impl Serve {
         let served = match admin::serve(&admin, handle.clone(), stopping).await {
             Ok(served) => served,
             Err(error) => {
-                engine.stop(GRACE).await;
+                engine.stop(Duration::ZERO).await;
                 return Err(fail(&error.to_string(), Exit::Config));
             }
         };
@@ -74,7 +78,8 @@ impl Serve {
         };
         tracing::info!("stanch is stopping");
         stop_admin.send_replace(true);
-        engine.stop(GRACE).await;
+        let grace = handle.config().limits.grace;
+        engine.stop(grace).await;
         served.ended().await;
         match failed {
             None => Ok(()),

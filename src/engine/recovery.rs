@@ -23,6 +23,8 @@ pub(super) struct Recovery<'a> {
     pub(super) in_force: &'a InForce,
     pub(super) clock: &'a dyn Clock,
     pub(super) report: &'a Report,
+    /// Where the dead daemon put the processes of steps, if it did.
+    pub(super) cgroups: Option<&'a process::Cgroups>,
 }
 
 impl Recovery<'_> {
@@ -36,7 +38,7 @@ impl Recovery<'_> {
         let now = self.clock.now();
         for id in cut_off {
             let Some(known) = history.runs.get(&id).cloned() else { continue };
-            let left = end_processes(&id).await;
+            let left = end_processes(&id, self.cgroups).await;
             let record = match self.resumption(&id, &known, history, now)? {
                 Ok(resumption) => {
                     tracing::warn!(run = %id, from_step = resumption.from_step, left, "a run that a crash cut off goes on");
@@ -96,10 +98,10 @@ impl Recovery<'_> {
 }
 
 /// Ends what is left of a run's processes, and says what that was.
-async fn end_processes(run: &RunId) -> String {
+async fn end_processes(run: &RunId, cgroups: Option<&process::Cgroups>) -> String {
     // Nothing of ours was started yet, so no process is too young to be left over. Our own start would be the
     // wrong bound: start times come in ticks of 10 ms, and a daemon restarts within one.
-    match process::end_leftovers(run, process::StartTime::MAX).await {
+    match process::end_leftovers(run, process::StartTime::MAX, cgroups).await {
         (0, _) => String::new(),
         (found, 0) => format!("; {found} of its processes were still there and were ended"),
         (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),

@@ -21,9 +21,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::sandbox::Sandbox;
 use super::test_case::TestCase;
+use super::trust::{Distrust, Sealed};
 use super::yaml::doc::Doc;
 use super::yaml::fields::Fields;
 use super::yaml::values::LIST_MAX;
@@ -47,11 +49,13 @@ pub(super) struct Context<'a> {
     regexes: RefCell<HashMap<String, Result<regex::Regex, String>>>,
     /// Looked up once each.
     programs: RefCell<HashMap<PathBuf, Result<PathBuf, program::Problem>>>,
+    /// Checked and digested once each.
+    sealed: RefCell<HashMap<PathBuf, Result<Arc<Sealed>, Distrust>>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(config: &'a Config, sandbox: &'a Sandbox) -> Self {
-        Self { config, sandbox, regexes: RefCell::default(), programs: RefCell::default() }
+        Self { config, sandbox, regexes: RefCell::default(), programs: RefCell::default(), sealed: RefCell::default() }
     }
 }
 

@@ -167,6 +167,7 @@ impl Case {
                 http_allow: vec![],
                 redactor: Arc::new(Redactor::new([SECRET]).expect("it builds")),
                 own_program: "/proc/self/exe".into(),
+                isolation: Default::default(),
             },
         });
         Self { folder, rules, list, told, runner: runner.expect("it is made ready") }
