@@ -153,7 +153,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 256 * 1024, connections: 1024, runs: 8, output_bytes: 64 * 1024, grace: GRACE, step: StepLimits::default() }
+        Self {
+            body_bytes: 256 * 1024,
+            connections: 1024,
+            runs: 8,
+            output_bytes: 64 * 1024,
+            grace: GRACE,
+            step: StepLimits::default(),
+        }
     }
 }
 

@@ -347,7 +347,11 @@ fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) 
 fn receiver_settings(config: &Config, options: &Options) -> Result<receiver::Settings, String> {
     let listen = options.listen.unwrap_or(config.listen);
     let config = Config { listen, ..config.clone() };
-    receiver::Settings::from_config(&config).map_err(|errors| lines(&errors))
+    let settings = receiver::Settings::from_config(&config).map_err(|errors| lines(&errors))?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(settings)
 }
 
 /// A redactor for every secret that the config names.

@@ -137,11 +137,7 @@ fn cgroup_for(attempt: &Attempt<'_>) -> Option<RunCgroup> {
 }
 
 /// The command with its whole environment, or why there is none.
-fn commandline(
-    order: &Order<'_>,
-    attempt: &Attempt<'_>,
-    cgroup: Option<&RunCgroup>,
-) -> Result<Commandline, String> {
+fn commandline(order: &Order<'_>, attempt: &Attempt<'_>, cgroup: Option<&RunCgroup>) -> Result<Commandline, String> {
     for (path, what) in [(order.program, "program"), (&*order.call.cwd, "cwd")] {
         if !path.is_absolute() {
             return Err(format!(

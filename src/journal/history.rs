@@ -14,7 +14,7 @@ mod runs;
 mod slots;
 mod transition;
 
-pub use counts::{Counts, REMEMBERED_MAX, Window};
+pub use counts::{Counts, REMEMBERED_MAX, TALLIED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use pauses::{PAUSES_MAX, Pause, Pauses};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};

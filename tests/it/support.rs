@@ -31,6 +31,7 @@ pub(crate) struct Folder {
     pub(crate) addr: SocketAddr,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    cgroup: Option<PathBuf>,
 }
 
 impl Folder {
@@ -38,7 +39,7 @@ impl Folder {
     pub(crate) fn with_rules(rules: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let made = Self { folder, addr, env: Vec::new(), args: Vec::new() };
+        let made = Self { folder, addr, env: Vec::new(), args: Vec::new(), cgroup: None };
         for name in ["rules", "scripts", "secrets"] {
             fs::create_dir(made.path(name)).unwrap();
         }
@@ -70,6 +71,17 @@ impl Folder {
     /// Adds an executable script.
     pub(crate) fn script(self, name: &str, text: &str) -> Self {
         self.write(&format!("scripts/{name}"), text, 0o755);
+        self
+    }
+
+    /// Writes an executable script anew.
+    pub(crate) fn script_now(&self, name: &str, text: &str) {
+        self.write(&format!("scripts/{name}"), text, 0o755);
+    }
+
+    /// Starts daemons inside this cgroup.
+    pub(crate) fn inside(mut self, cgroup: &Path) -> Self {
+        self.cgroup = Some(cgroup.to_owned());
         self
     }
 
@@ -110,12 +122,23 @@ impl Folder {
 
     /// Starts the daemon and waits for its end, for those that must not start.
     pub(crate) fn start_in_vain(&self) -> Output {
-        stanch().args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args).output().unwrap()
+        let mut command = stanch();
+        command.args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args);
+        command.envs(self.env.iter().map(|(name, value)| (name, value))).output().unwrap()
     }
 
     fn spawn(&self) -> Child {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = stanch();
+        let mut command = match &self.cgroup {
+            None => stanch(),
+            // A shell enters the cgroup and becomes the daemon.
+            Some(cgroup) => {
+                let mut command = Command::new("/bin/sh");
+                let enter = "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"";
+                command.args(["-c", enter]).arg(cgroup).arg(env!("CARGO_BIN_EXE_stanch"));
+                command
+            }
+        };
         command.args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
@@ -185,6 +208,18 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Posts a push that the daemon may not live to answer.
+    pub(crate) fn push_into_the_dark(&self, body: &Value) {
+        try_post(self.folder.addr, TOKEN, body.to_string().as_bytes()).ok();
+    }
+
+    /// Waits until the daemon has died by itself, and gives its folder back.
+    pub(crate) fn died(mut self) -> Folder {
+        let status = self.child.wait().unwrap();
+        assert!(!status.success(), "it ended well");
+        self.into_folder()
+    }
+
     /// Ends the daemon as a power cut would, and gives its folder back.
     pub(crate) fn kill(mut self) -> Folder {
         self.child.kill().unwrap();
@@ -206,7 +241,13 @@ impl Daemon {
     }
 
     fn into_folder(mut self) -> Folder {
-        let empty = Folder { folder: tempfile::tempdir().unwrap(), addr: self.folder.addr, env: vec![], args: vec![] };
+        let empty = Folder {
+            folder: tempfile::tempdir().unwrap(),
+            addr: self.folder.addr,
+            env: vec![],
+            args: vec![],
+            cgroup: None,
+        };
         std::mem::replace(&mut self.folder, empty)
     }
 }

@@ -144,14 +144,18 @@ mod tests {
     #[test]
     fn the_root_cgroup_is_left_alone() {
         assert_eq!(own_cgroup("0::/\n"), None);
-        assert_eq!(own_cgroup("4:memory:/x\n0::/system.slice/stanch.service\n"), Some("system.slice/stanch.service".into()));
+        assert_eq!(
+            own_cgroup("4:memory:/x\n0::/system.slice/stanch.service\n"),
+            Some("system.slice/stanch.service".into())
+        );
         assert_eq!(own_cgroup("0::/../outside\n"), None);
         assert_eq!(own_cgroup("4:memory:/x\n"), None);
     }
 
     #[test]
     fn the_mount_point_is_found_among_others() {
-        let text = "25 30 0:23 / /sys rw - sysfs sysfs rw\n30 25 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
+        let text =
+            "25 30 0:23 / /sys rw - sysfs sysfs rw\n30 25 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
         assert_eq!(mount_point(text), Some("/sys/fs/cgroup".into()));
         assert_eq!(mount_point("30 25 0:26 /a /mnt rw - cgroup2 cgroup2 rw\n"), None);
         assert_eq!(mount_point("30 25 0:26 / /mnt rw - cgroup cgroup rw\n"), None);

@@ -63,10 +63,7 @@ pub(super) fn seal(reader: &Reader<'_>, program: &Path) -> Option<Arc<Sealed>> {
 
 fn sealed(reader: &Reader<'_>, path: &Path) -> Result<Arc<Sealed>, Distrust> {
     let mut known = reader.cx.sealed.borrow_mut();
-    known
-        .entry(path.to_owned())
-        .or_insert_with(|| Sealed::of(path, &reader.cx.config.base).map(Arc::new))
-        .clone()
+    known.entry(path.to_owned()).or_insert_with(|| Sealed::of(path, &reader.cx.config.base).map(Arc::new)).clone()
 }
 
 fn lookup(reader: &Reader<'_>, written: &str, base: &Path) -> Result<PathBuf, Problem> {
