@@ -82,6 +82,8 @@ pub enum Stage<'a> {
         reserved_at: Timestamp,
         /// Locks for which an earlier run still waits.
         blocked: &'a HashSet<String>,
+        /// Whether a person had an earlier run done again by it.
+        again: bool,
     },
 }
 
@@ -92,6 +94,11 @@ impl Proposal<'_> {
             Stage::First | Stage::Again => 0,
             Stage::Turn { reserved_at, .. } => usize::from(reserved_at > since),
         }
+    }
+
+    /// Whether a person had an earlier run done again by it, whose slot is then no objection.
+    fn is_again(&self) -> bool {
+        matches!(self.stage, Stage::Again | Stage::Turn { again: true, .. })
     }
 
     fn is_first(&self) -> bool {

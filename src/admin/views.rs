@@ -258,7 +258,8 @@ impl RunStory {
                     story.generation = Some(*generation);
                 }
                 Record::Approved { by, reason, .. } => story.say(stored.at, "approved", by, reason.as_deref()),
-                Record::Rerun { of, by, reason, generation, decided, .. } => {
+                Record::Rerun { of, by, reason, observed, generation, decided, .. } => {
+                    story.run.event = Some(observed.event.to_string());
                     story.generation = Some(*generation);
                     story.plan.clone_from(&decided.plan);
                     story.say(stored.at, &format!("run {of} done again"), by, reason.as_deref());

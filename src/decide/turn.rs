@@ -163,7 +163,7 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if target != run.target {
         return Err(format!("its target changed from {} to {target}", run.target));
     }
-    let stage = Stage::Turn { reserved_at: run.decided_at, blocked };
+    let stage = Stage::Turn { reserved_at: run.decided_at, blocked, again: run.again };
     let proposal =
         Proposal { rule, event: &event, target: &target, run: id, dry: false, stage, settings: &settings.guards };
     let consent = match guard::ask(&proposal, history, now) {

@@ -108,9 +108,6 @@ impl Decider {
 
     fn rerun(&mut self, again: Again, now: Timestamp, round: &mut Round) -> Result<(), String> {
         let Again { run, of, rule, seq, by, reason } = again;
-        if self.history.runs.get(&of).is_some() {
-            return Err(format!("run {of} has not ended yet"));
-        }
         let load = |seq| load_event(&self.reader, seq).map_err(|error| error.to_string());
         let Some(trigger) = load(seq)?.map(Arc::new) else {
             return Err(format!("the body of the event of run {of} is not kept any more"));

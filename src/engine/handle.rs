@@ -227,6 +227,13 @@ impl Handle {
     pub async fn rerun(&self, of: RunId, by: String, reason: Option<String>) -> Result<RunId, Refusal> {
         // Two that come at once must not choose the same id.
         let _one_at_a_time = self.shared.rerunning.lock().await;
+        let is_live = self.inspect({
+            let of = of.clone();
+            move |history, _, _| history.runs.get(&of).is_some()
+        });
+        if is_live.await? {
+            return Err(Refusal::Cannot(format!("run {of} has not ended yet")));
+        }
         let found = self.read({
             let of = of.clone();
             move |reader| {

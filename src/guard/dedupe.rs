@@ -1,6 +1,6 @@
 //! `dedupe`: the same occasion is acted upon once.
 
-use super::{Objection, Proposal, Stage, Verdict, key};
+use super::{Objection, Proposal, Verdict, key};
 use crate::clock::Timestamp;
 use crate::journal::history::History;
 
@@ -9,7 +9,7 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) ->
         Ok(slot) => slot,
         Err(error) => return Verdict::Object(Objection::new("dedupe", error.to_string(), None)),
     };
-    if matches!(proposal.stage, Stage::Again) {
+    if proposal.is_again() {
         return Verdict::Pass;
     }
     match history.slots.get(&proposal.rule.id, &slot, proposal.dry, now) {

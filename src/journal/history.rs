@@ -124,7 +124,10 @@ impl History {
                 }
                 self.runs.resume(run, at)?;
             }
-            Record::Rerun { observed, decided, .. } => self.take(observed, at, decided),
+            Record::Rerun { run, observed, decided, .. } => {
+                self.take(observed, at, decided);
+                self.runs.note_again(run);
+            }
             Record::Approved { run, .. } => match self.runs.approve(run, at) {
                 Ok(()) => {}
                 Err(impossible) => return self.tolerate(impossible),

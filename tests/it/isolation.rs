@@ -151,7 +151,7 @@ const ESCAPE: &str = "(setsid env -i /bin/sh -c 'echo $$ > left; exec sleep 1000
 
 fn left_over(folder: &Folder) -> bool {
     let pid = folder.read("left").trim().to_owned();
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    !pid.is_empty() && fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[test]

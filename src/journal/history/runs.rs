@@ -96,6 +96,8 @@ pub struct Run {
     pub cancel_on: Vec<String>,
     /// The digest of the plan that a person was shown, where one was asked.
     pub shown: Option<String>,
+    /// A person had an earlier run done again.
+    pub again: bool,
     /// How often it went on after a crash.
     pub resumes: u32,
     /// What it took.
@@ -266,6 +268,7 @@ impl Runs {
             expires: reservation.expires,
             cancel_on: reservation.cancel_on.clone(),
             shown: reservation.shown.clone(),
+            again: false,
             resumes: 0,
             reserved: Reserved {
                 slot: reservation.slot.clone(),
@@ -312,6 +315,13 @@ impl Runs {
         run.state = RunState::Active { since: at };
         count_up(&mut self.held, &run.locks);
         Ok(run)
+    }
+
+    /// Notes that a person asked for this run.
+    pub(super) fn note_again(&mut self, id: &RunId) {
+        if let Some(run) = self.runs.get_mut(id) {
+            run.again = true;
+        }
     }
 
     /// It goes on after a crash, holding what it held.
