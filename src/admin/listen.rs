@@ -103,8 +103,13 @@ fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
     }
     // It is bound where only we can enter, and moved to its place when its mode is right, so that there is no moment in
     // which others could connect.
-    let apart = path.with_file_name(format!(".stanch-{}", std::process::id()));
+    // Its name is short, since the path of a socket may have about a hundred bytes.
+    let apart = path.with_file_name(format!(".s{}", std::process::id()));
     let inside = apart.join("s");
+    match std::fs::remove_dir_all(&apart) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
     let bound = std::fs::DirBuilder::new().mode(0o700).create(&apart).and_then(|()| {
         let listener = UnixListener::bind(&inside)?;
         std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o600))?;

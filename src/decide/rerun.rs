@@ -42,6 +42,10 @@ pub struct Rerun<'a> {
 /// Why there is nothing to decide on, in words.
 pub fn decide(rerun: &Rerun<'_>, history: &History, now: Timestamp) -> Result<Decision, String> {
     let rule = rerun.rules.get(rerun.rule).ok_or_else(|| format!("no rule {} is in force any more", rerun.rule))?;
+    let mode = rule.mode.min(rerun.settings.ceiling);
+    if matches!(mode, Mode::Off | Mode::DryRun) {
+        return Err(format!("rule {} is in mode {mode} now", rule.id));
+    }
     let event = match rerun.newest {
         None => Arc::clone(rerun.trigger),
         Some(newest) if newest.is_closed() && !rerun.trigger.is_closed() => {
@@ -49,13 +53,14 @@ pub fn decide(rerun: &Rerun<'_>, history: &History, now: Timestamp) -> Result<De
         }
         Some(newest) => Arc::new(rerun.trigger.with_state_of(newest)),
     };
-    let (decided, plan) = apart(|| decide_on(rerun, rule, &event, history, now))?;
+    let (decided, plan) = apart(|| decide_on(rerun, rule, mode, &event, history, now))?;
     Ok(Decision { rule: Arc::clone(rule), decided, plan, state: Some(event) })
 }
 
 fn decide_on(
     rerun: &Rerun<'_>,
     rule: &Arc<Rule>,
+    mode: Mode,
     event: &Event,
     history: &History,
     now: Timestamp,
@@ -65,27 +70,26 @@ fn decide_on(
         Ok(target) => target,
         Err(outcome) => return (plain(rule, outcome), None),
     };
-    let mode = rule.mode.min(rerun.settings.ceiling);
     let proposal = Proposal {
         rule,
         event,
         target: &target,
         run: rerun.run,
-        dry: matches!(mode, Mode::Off | Mode::DryRun),
+        dry: false,
         stage: Stage::Again,
         settings: &rerun.settings.guards,
     };
     let (mut decided, plan) = conclude(&proposal, mode, &view, now, history, now);
     if let Some(reservation) = &mut decided.reservation {
-        keep_apart(reservation, rule, proposal.dry, history, now);
+        keep_apart(reservation, rule, history, now);
     }
     (decided, plan)
 }
 
 /// Where the run that is repeated still holds the slot, the new one takes a slot of its own beside it: if it never
 /// starts, it must not give back what the old one took.
-fn keep_apart(reservation: &mut Reservation, rule: &Rule, dry: bool, history: &History, now: Timestamp) {
-    if history.slots.get(&rule.id, &reservation.slot, dry, now).is_some() {
+fn keep_apart(reservation: &mut Reservation, rule: &Rule, history: &History, now: Timestamp) {
+    if history.slots.get(&rule.id, &reservation.slot, false, now).is_some() {
         reservation.slot = format!("{} again {}", reservation.slot, reservation.run);
     }
 }

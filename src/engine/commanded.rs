@@ -7,9 +7,9 @@ use super::command::{Again, Command, Handled};
 use super::decider::{Decider, InForce, Round};
 use super::load_event;
 use crate::clock::Timestamp;
-use crate::decide::explain;
 use crate::decide::rerun::{self, Rerun};
 use crate::decide::turn::Start;
+use crate::decide::{Decisions, explain};
 use crate::journal::history::{PAUSES_MAX, Pause};
 use crate::journal::record::{Observed, Outcome, PauseScope, Record, RunEnd};
 
@@ -127,6 +127,8 @@ impl Decider {
         };
         let decision =
             rerun::decide(&asked, &self.history, now).map_err(|why| format!("run {of} is not done again: {why}"))?;
+        let decisions = Decisions { each: vec![decision.clone()], ..Decisions::default() };
+        self.report.decided(&trigger, &decisions);
         let outcome = decision.decided.outcome.clone();
         if decision.decided.reservation.is_none() {
             let (why, _) = explain::reason(&outcome);

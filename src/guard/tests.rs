@@ -171,6 +171,42 @@ fn attempts_escalate_once_and_then_object() {
     acts(&mut world, "i4", "b");
 }
 
+/// An alert's push; of `incident` unless that is empty.
+fn alert(world: &World, kind: &str, alert: &str, incident: &str) -> crate::event::Event {
+    let mut push = json!({
+        "event_id": format!("{kind} {alert}"), "event_time": world.now.as_millis(), "event_type": kind,
+        "alert": { "alert_id": alert, "progress": "Triggered", "channel_id": 5, "labels": { "host": alert } },
+    });
+    if !incident.is_empty() {
+        push["alert"]["incident"] = json!({ "incident_id": incident });
+    }
+    crate::event::read(push.to_string().into(), "a".into(), world.now).unwrap()
+}
+
+#[test]
+fn a_held_run_for_an_alert_is_called_off_by_its_own_alert_or_incident_and_no_other() {
+    for (incident, kind, other, called_off) in [
+        ("", "a_update", "a1", true),
+        ("", "a_update", "a2", false),
+        ("i1", "a_update", "a1", true),
+        ("i1", "a_update", "a2", false),
+    ] {
+        let mut world = guarded("hold: { for: 5m, cancel_on: [a_update, i_ack] }");
+        let event = alert(&world, "a_new", "a1", incident);
+        assert_eq!(world.take(event)[0].outcome.name(), "held");
+        let event = alert(&world, kind, other, incident);
+        world.take(event);
+        assert_eq!(world.history.runs.waiting_len() == 0, called_off, "{incident} {kind} {other}");
+    }
+    let mut world = guarded("hold: { for: 5m, cancel_on: [i_ack] }");
+    let event = alert(&world, "a_new", "a1", "i1");
+    world.take(event);
+    world.send("i_ack", "i2", "a");
+    assert_eq!(world.history.runs.waiting_len(), 1);
+    world.send("i_ack", "i1", "a");
+    assert_eq!(world.history.runs.waiting_len(), 0);
+}
+
 #[test]
 fn a_storm_on_the_channel_holds_off() {
     let mut world = guarded("storm_hold: 10m");
@@ -276,5 +312,28 @@ fn a_window_is_of_its_own_time_zone_also_where_clocks_are_set() {
     assert_eq!(
         window_at(&night, at("2026-03-29T00:00:00Z")),
         Some((at("2026-03-28T21:00:00Z"), at("2026-03-29T05:00:00Z")))
+    );
+}
+
+#[test]
+fn a_window_is_told_by_the_wall_also_where_an_hour_is_missing_or_comes_twice() {
+    // Clocks in Berlin go from 3:00 back to 2:00 on 2026-10-25, so 2:00 to 3:00 comes twice: the window lasts two hours.
+    let twice = schedule((2, 0), (3, 0), "Europe/Berlin");
+    assert_eq!(
+        window_at(&twice, at("2026-10-25T01:30:00Z")),
+        Some((at("2026-10-25T00:00:00Z"), at("2026-10-25T02:00:00Z")))
+    );
+    // On 2026-03-29 there is no 2:15 and no 2:45: the window comes as late after midnight as ever, which is from 3:15 on.
+    let missing = schedule((2, 15), (2, 45), "Europe/Berlin");
+    assert_eq!(
+        window_at(&missing, at("2026-03-29T01:20:00Z")),
+        Some((at("2026-03-29T01:15:00Z"), at("2026-03-29T01:45:00Z")))
+    );
+    assert_eq!(window_at(&missing, at("2026-03-29T00:59:59Z")), None);
+    // A night that begins before the clocks are set ends by the new time.
+    let night = schedule((22, 0), (7, 0), "Europe/Berlin");
+    assert_eq!(
+        window_at(&night, at("2026-10-25T05:30:00Z")),
+        Some((at("2026-10-24T20:00:00Z"), at("2026-10-25T06:00:00Z")))
     );
 }

@@ -74,9 +74,13 @@ impl History {
     /// Folds one record of the journal, which stands at `seq` and was made at `at`. A record that its run's state rules
     /// out changes nothing; it is kept to be told of, see [`History::take_impossible`].
     pub fn apply(&mut self, seq: u64, at: Timestamp, record: &Record) {
-        if let Err(impossible) = self.try_apply(seq, at, record)
-            && self.impossible.len() < IMPOSSIBLE_MAX
-        {
+        if let Err(impossible) = self.try_apply(seq, at, record) {
+            self.note_impossible(seq, impossible);
+        }
+    }
+
+    fn note_impossible(&mut self, seq: u64, impossible: Impossible) {
+        if self.impossible.len() < IMPOSSIBLE_MAX {
             self.impossible.push((seq, impossible));
         }
     }
@@ -248,7 +252,7 @@ impl History {
         }
         let Some(reservation) = &decided.reservation else { return };
         if self.runs.get(&reservation.run).is_some() {
-            self.impossible.push((self.last_seq, self.runs.refuse(&reservation.run, Transition::Decide)));
+            self.note_impossible(self.last_seq, self.runs.refuse(&reservation.run, Transition::Decide));
             return;
         }
         let dry = decided.outcome == Outcome::DryRun;
