@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ impl Folder {
     /// A folder with these rules.
     pub(crate) fn with_rules(rules: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let addr = free_address();
         let made = Self { folder, addr, env: Vec::new(), args: Vec::new(), cgroup: None };
         for name in ["rules", "scripts", "secrets"] {
             fs::create_dir(made.path(name)).unwrap();
@@ -269,6 +270,23 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String
             Err(seen) => assert!(Instant::now() < deadline, "waited in vain for {what}; saw: {seen}"),
         }
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An address that stays free until a daemon listens on it, also while it restarts: below the ports that the kernel hands
+/// out, since any connection of any other test could come to have one of those meanwhile.
+fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    // Test binaries that run beside each other begin at places of their own.
+    let begin = u16::try_from(u64::from(std::process::id()) * 211 % u64::from(COUNT)).unwrap();
+    loop {
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (begin.wrapping_add(nth)) % COUNT;
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
     }
 }
 
