@@ -1,6 +1,6 @@
 # The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test setup lint bench demo fmt
+.PHONY: test setup lint bench demo fmt deb
 
 test: setup
 	cargo test --locked
@@ -23,3 +23,13 @@ bench:
 
 demo:
 	cargo run --release --locked -- demo
+
+# The Debian package, in target/debian. Needs cargo-deb (`cargo install cargo-deb`).
+deb:
+	cargo build --release --locked
+	mkdir -p target/package
+	target/release/stanch man > target/package/stanch.1
+	target/release/stanch completions bash > target/package/stanch.bash
+	target/release/stanch completions zsh > target/package/_stanch
+	target/release/stanch completions fish > target/package/stanch.fish
+	cargo deb --no-build --locked

@@ -1,10 +1,12 @@
 //! The command line: one file a command. What a library user would want is not here.
 
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod completions;
 mod demo;
+mod doctor;
 mod events;
 mod exit;
 mod explain;
@@ -18,6 +20,7 @@ mod send;
 mod serve;
 mod setup;
 mod test;
+mod top;
 
 pub use exit::{EXIT_CODES, Exit};
 
@@ -58,6 +61,10 @@ enum Command {
     Reload(reload::Reload),
     Send(send::Send),
     Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Doctor(doctor::Doctor),
+    Top(top::Top),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -91,6 +98,10 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(&cli.config),
         Command::Send(command) => command.run(&cli.config),
         Command::Audit(command) => command.run(&cli.config),
+        Command::Backup(command) => command.run(&cli.config),
+        Command::Restore(command) => command.run(&cli.config),
+        Command::Doctor(command) => command.run(&cli.config),
+        Command::Top(command) => command.run(&cli.config),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     };
