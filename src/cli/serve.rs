@@ -19,6 +19,9 @@ use crate::engine::{Engine, Options, StartError};
 use crate::report::logging;
 use crate::report::redact::Redactor;
 
+/// What stopping may take beyond the grace time of runs: ending trees that resist, recording that, and closing.
+const ENDING: Duration = Duration::from_secs(20);
+
 /// Run the daemon.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -81,10 +84,11 @@ impl Serve {
             }
         };
         tracing::info!("stanch is stopping");
-        service::stopping(GRACE);
+        let grace = handle.config().limits.grace;
+        // After the grace time trees are ended, and that is recorded.
+        service::stopping(grace + ENDING);
         alive.abort();
         stop_admin.send_replace(true);
-        let grace = handle.config().limits.grace;
         engine.stop(grace).await;
         served.ended().await;
         match failed {
