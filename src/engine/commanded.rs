@@ -135,7 +135,7 @@ impl Decider {
             let why = why.unwrap_or_else(|| outcome.name().to_owned());
             return Err(format!("run {of} is not done again: {}: {why}", outcome.name()));
         }
-        let observed = Observed::of(&trigger, seq);
+        let observed = Box::new(Observed::of(&trigger, seq));
         let record = Record::Rerun {
             run: run.clone(),
             of,
@@ -143,7 +143,7 @@ impl Decider {
             reason,
             observed,
             generation: rules.generation,
-            decided: decision.decided,
+            decided: Box::new(decision.decided),
         };
         self.flush_unconcerned(round);
         self.note(record, now, round);

@@ -428,11 +428,11 @@ pub enum Record {
         /// Why.
         reason: Option<String>,
         /// The event that led to the run it repeats.
-        observed: Observed,
+        observed: Box<Observed>,
         /// The rule set that was asked.
         generation: u64,
         /// What became of it.
-        decided: Decided,
+        decided: Box<Decided>,
     },
     /// A step is about to be tried.
     StepStarted {

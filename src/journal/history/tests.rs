@@ -14,7 +14,7 @@ use crate::rule::RuleId;
 
 /// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
 fn known(history: &History) -> History {
-    History { last_seq: 0, last_at: Timestamp::default(), has_begun: false, ..history.clone() }
+    History { last_seq: 0, last_at: Timestamp::default(), has_begun: false, truncated: false, ..history.clone() }
 }
 
 #[test]
