@@ -102,17 +102,17 @@ impl Steady {
 
     /// What it shows when so much time has passed since its start, and the wall clock shows `wall_ms`.
     fn at(&mut self, elapsed_ms: i64, wall_ms: i64) -> i64 {
-        let stray_ms = wall_ms.saturating_sub(self.offset_ms + elapsed_ms);
-        let passed_ms = (elapsed_ms - self.asked_at_ms).max(0);
-        if stray_ms.abs() <= JUMP_MS {
+        let stray_ms = wall_ms.saturating_sub(self.offset_ms.saturating_add(elapsed_ms));
+        let passed_ms = elapsed_ms.saturating_sub(self.asked_at_ms).max(0);
+        if stray_ms.saturating_abs() <= JUMP_MS {
             self.offset_ms += stray_ms;
             self.asked_at_ms = elapsed_ms;
         } else if passed_ms >= SLEW_DIVISOR {
             let step_ms = passed_ms / SLEW_DIVISOR;
-            self.offset_ms += stray_ms.clamp(-step_ms, step_ms);
+            self.offset_ms = self.offset_ms.saturating_add(stray_ms.clamp(-step_ms, step_ms));
             self.asked_at_ms = elapsed_ms;
         }
-        self.last_ms = self.last_ms.max(self.offset_ms + elapsed_ms);
+        self.last_ms = self.last_ms.max(self.offset_ms.saturating_add(elapsed_ms));
         self.last_ms
     }
 }
@@ -248,6 +248,15 @@ mod tests {
         let mut steady = Steady::starting_at(0);
         let shown = shown(1..40_000, 3_600_000, &mut steady);
         assert_eq!(*shown.last().unwrap(), 39_999_000 + 3_600_000);
+    }
+
+    #[test]
+    fn no_reading_of_any_clock_overflows() {
+        for (elapsed, wall) in [(i64::MAX, i64::MIN), (i64::MAX, i64::MAX), (0, i64::MIN), (i64::MIN, i64::MAX)] {
+            let mut steady = Steady::starting_at(i64::MAX / 2);
+            let first = steady.at(elapsed, wall);
+            assert!(steady.at(elapsed, wall) >= first);
+        }
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn finished(records: &[Stored], plan: &Plan) -> Result<Vec<StepResult>, String> 
             _ => false,
         })
     };
-    while let Some(last) = results(finished.len()).last() {
+    while let Some(last) = results(finished.len()).next_back() {
         let may_fail = plan.steps.get(finished.len()).is_some_and(|step| step.spec.continue_on_error);
         let is_done =
             matches!(last.end, StepEnd::Succeeded | StepEnd::Skipped) || (may_fail && was_begun(finished.len() + 1));

@@ -18,7 +18,7 @@ pub use counts::{Counts, REMEMBERED_MAX, TALLIED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use pauses::{PAUSES_MAX, Pause, Pauses};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
-pub use slots::{Slot, Slots};
+pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
 pub use transition::{Impossible, Transition};
 
 use std::collections::{HashMap, HashSet, VecDeque};

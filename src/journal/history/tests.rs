@@ -12,9 +12,11 @@ use crate::decide::world::{World, rule};
 use crate::journal::record::{Observed, Phase, Record, RunEnd, RunId};
 use crate::rule::RuleId;
 
-/// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
-fn known(history: &History) -> History {
-    History { last_seq: 0, last_at: Timestamp::default(), has_begun: false, truncated: false, ..history.clone() }
+impl History {
+    /// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
+    pub(crate) fn known(&self) -> Self {
+        Self { last_seq: 0, last_at: Timestamp::default(), has_begun: false, truncated: false, ..self.clone() }
+    }
 }
 
 #[test]
@@ -29,7 +31,7 @@ fn what_was_set_aside_still_orders_after_a_restart() {
     let set_aside = Record::SetAside { event: event.id.clone(), seq: 1, error: "gone".into() };
     live.apply(2, world.now, &set_aside);
     replayed.apply(2, world.now, &set_aside);
-    assert_eq!(known(&live), known(&replayed));
+    assert_eq!(live.known(), replayed.known());
     assert!(replayed.newest.get(&event.entity).is_some());
     world.pass(1);
 }
@@ -135,7 +137,7 @@ proptest! {
                 prop_assert!(targets.insert(target), "two runs act on one target");
             }
         }
-        prop_assert_eq!(known(&world.history), known(&world.replayed()));
+        prop_assert_eq!(world.history.known(), world.replayed().known());
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         for rule in ["capped", "held"] {
             prop_assert!(most(&world.begun, rule, minutes(10), |targets| targets.len()) <= 2, "rate: {:?}", world.begun);
@@ -217,7 +219,7 @@ fn a_crash_counts_once_for_a_rule_and_an_orderly_stop_not_at_all() {
     let run = world.active()[0].clone();
     world.end(&run, RunEnd::Interrupted);
     assert_eq!(failures(&world), 2, "the next crash counts again");
-    assert_eq!(known(&world.replayed()), known(&world.history));
+    assert_eq!(world.replayed().known(), world.history.known());
 }
 
 #[test]
