@@ -136,9 +136,13 @@ impl Engine {
 
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
+        let (committed, commits) = watch::channel(());
         let on_commit = {
             let report = Arc::clone(&report);
-            move |commit| report.committed(commit)
+            move |commit| {
+                report.committed(commit);
+                committed.send_replace(());
+            }
         };
         let (mut history, opened) = recovered
             .start(Arc::clone(&clock), on_commit)
@@ -222,6 +226,7 @@ impl Engine {
             config: ArcSwap::from_pointee(config),
             options,
             clock: Arc::clone(&clock),
+            commits,
             reloading: tokio::sync::Mutex::new(()),
             rerunning: tokio::sync::Mutex::new(()),
         });

@@ -1,8 +1,7 @@
 //! The listeners: a unix socket that only its owner can open, and TCP with a token.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +13,12 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::{Notify, Semaphore, watch};
 
-use super::routes::{Guard, routes};
+use super::access::Access;
+use super::routes::{Desk, routes};
 use crate::config::Admin;
-use crate::config::secret::Secret;
 use crate::engine::Handle;
 
 /// How many connections each admin listener has at a time: people and scrapers, not senders.
@@ -51,6 +50,9 @@ pub enum AdminError {
     /// The token cannot be used.
     #[error(transparent)]
     Token(#[from] crate::config::secret::SecretError),
+    /// There are no random numbers, without which forms and sessions cannot be told from made-up ones.
+    #[error("cannot get random numbers for the console: {0}")]
+    Random(#[from] getrandom::Error),
     /// TCP without a token.
     #[error("the admin address {0} needs `admin.token`: without it, anybody who can connect could run remediation")]
     NoToken(SocketAddr),
@@ -59,14 +61,20 @@ pub enum AdminError {
 /// Serves the admin interface until `stopping` says so.
 pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool>) -> Result<Served, AdminError> {
     let socket = bind_socket(&admin.socket)?;
-    let mut tasks = vec![tokio::spawn(accept(socket, handle.clone(), stopping.clone()))];
+    let desk = Arc::new(Desk::new(handle.clone(), Access::of_socket()?, stopping.clone()));
     let mut tcp = None;
+    let mut tasks = Vec::new();
     if let Some(addr) = admin.listen {
-        let token: Secret = admin.token.as_ref().ok_or(AdminError::NoToken(addr))?.resolve()?;
+        // Read again at each request after a reload; here, so that a daemon whose token is no good does not start.
+        admin.token.as_ref().ok_or(AdminError::NoToken(addr))?.resolve()?;
+        admin.read_token.as_ref().map(|token| token.resolve()).transpose()?;
         let listener = TcpListener::bind(addr).await.map_err(|source| AdminError::Listen { addr, source })?;
         tcp = listener.local_addr().ok();
-        tasks.push(tokio::spawn(accept(TokenDoor { listener, token: Arc::new(token) }, handle, stopping)));
+        let desk = Arc::new(Desk::new(handle, Access::of_tcp()?, stopping.clone()));
+        tasks.push(tokio::spawn(accept_tcp(listener, desk, stopping)));
     }
+    // The last, so that whoever finds the daemon ready on its socket finds it on TCP as well.
+    tasks.push(tokio::spawn(accept_unix(socket, desk, stopping)));
     Ok(Served { socket: admin.socket.clone(), tcp, tasks })
 }
 
@@ -122,39 +130,6 @@ fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
     bound.map_err(fail)
 }
 
-/// Where admin connections come from.
-trait Door {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    /// The next connection, with what stands before the routes for it.
-    fn next(&self) -> impl Future<Output = std::io::Result<(Self::Stream, Guard)>> + Send;
-}
-
-impl Door for UnixListener {
-    type Stream = UnixStream;
-
-    async fn next(&self) -> std::io::Result<(UnixStream, Guard)> {
-        let (stream, _) = self.accept().await?;
-        let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| name_of(peer.uid()));
-        Ok((stream, Guard::Owner(format!("{who} on the admin socket").into())))
-    }
-}
-
-/// TCP, where a token is asked for.
-struct TokenDoor {
-    listener: TcpListener,
-    token: Arc<Secret>,
-}
-
-impl Door for TokenDoor {
-    type Stream = TcpStream;
-
-    async fn next(&self) -> std::io::Result<(TcpStream, Guard)> {
-        let (stream, _) = self.listener.accept().await?;
-        Ok((stream, Guard::Token(Arc::clone(&self.token))))
-    }
-}
-
 /// The name of an account, else its number.
 fn name_of(uid: u32) -> String {
     match nix::unistd::User::from_uid(uid.into()) {
@@ -163,15 +138,38 @@ fn name_of(uid: u32) -> String {
     }
 }
 
-async fn accept(door: impl Door, handle: Handle, mut stopping: watch::Receiver<bool>) {
+/// Who is at the other end of the socket, for the record.
+fn who_of(stream: &UnixStream) -> Arc<str> {
+    let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| name_of(peer.uid()));
+    format!("{who} on the admin socket").into()
+}
+
+async fn accept_unix(listener: UnixListener, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let next = tokio::select! {
+        let accepted = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            next = door.next() => next,
+            accepted = listener.accept() => accepted,
         };
-        match next {
-            Ok((stream, guard)) => serve_one(stream, handle.clone(), guard, &places),
+        match accepted {
+            Ok((stream, _)) => {
+                let who = who_of(&stream);
+                serve_one(stream, &desk, Ipv4Addr::UNSPECIFIED.into(), Some(who), &places);
+            }
+            Err(error) => pause_after(&error).await,
+        }
+    }
+}
+
+async fn accept_tcp(listener: TcpListener, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve_one(stream, &desk, peer.ip(), None, &places),
             Err(error) => pause_after(&error).await,
         }
     }
@@ -182,7 +180,8 @@ async fn pause_after(error: &std::io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-fn serve_one<S>(stream: S, handle: Handle, guard: Guard, places: &Arc<Semaphore>)
+/// `account` is who is at the other end, where the kernel tells.
+fn serve_one<S>(stream: S, desk: &Arc<Desk>, peer: IpAddr, account: Option<Arc<str>>, places: &Arc<Semaphore>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -190,11 +189,17 @@ where
         tracing::warn!("an admin connection was closed: {CONNECTIONS_MAX} are open already");
         return;
     };
-    let service = TowerToHyperService::new(warp::service(routes(handle, guard)));
+    // Told when a stream gives its client up: hyper itself would wait for ever until that takes what was written.
+    let cut = Arc::new(Notify::new());
+    let service = TowerToHyperService::new(warp::service(routes(Arc::clone(desk), peer, account, Arc::clone(&cut))));
     tokio::spawn(async move {
-        let connection = serve_connection(stream, service);
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "an admin connection ended early");
+        tokio::select! {
+            ended = serve_connection(stream, service) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "an admin connection ended early");
+                }
+            }
+            () = cut.notified() => tracing::info!(%peer, "an admin connection was cut: its client took nothing"),
         }
         drop(place);
     });

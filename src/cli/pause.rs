@@ -8,7 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::client::{Client, Done, person};
 use super::output::note;
-use crate::admin::api::{PauseRequest, ResumeRequest};
+use crate::admin::api::state::{PauseRequest, ResumeRequest};
 use crate::admin::views::StatusView;
 use crate::report::printable;
 

@@ -8,7 +8,7 @@ use super::Exit;
 use super::client::{Client, person, segment};
 use super::output::{OutputFormat, cell, json, note, say, show, table};
 use super::pause::note_pauses;
-use crate::admin::api::{RunDone, RunRequest};
+use crate::admin::api::runs::{ActRequest, RunDone};
 use crate::admin::views::{RunStory, RunView, StepView};
 use crate::journal::record::{StepEnd, StepResult};
 use crate::report::printable;
@@ -88,7 +88,7 @@ impl Runs {
 
 impl About {
     fn act(self, client: &Client, verb: &str) -> Result<RunDone, Exit> {
-        let request = RunRequest { reason: self.reason, person: person() };
+        let request = ActRequest { reason: self.reason, person: person() };
         client.post(&format!("runs/{}/{verb}", segment(&self.id)), &request)
     }
 }

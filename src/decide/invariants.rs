@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::world::{World, rule};
 use crate::clock::Timestamp;
-use crate::journal::record::{Record, RunEnd, RunId};
+use crate::journal::record::{PauseScope, Record, RunEnd, RunId};
 
 /// Something that happens.
 #[derive(Debug, Clone)]
@@ -413,14 +413,14 @@ fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
                     if let Some(known) = account.known.get_mut(&run) {
                         known.approved = true;
                     }
-                    world.note(Record::Approved { run, by: "ops".into() });
+                    world.note(Record::Approved { run, by: "ops".into(), reason: None });
                 }
             }
             Happening::Pass { seconds } => world.pass(*seconds),
             Happening::Pause { seconds } => {
                 let until = seconds.map(|seconds| world.now.plus(Duration::from_secs(seconds)));
                 account.paused = Some(until);
-                world.note(Record::Paused { reason: None, until });
+                world.note(Record::Paused { reason: None, until, scope: PauseScope::Everything, by: None });
             }
             Happening::Resume => {
                 account.paused = None;

@@ -1,9 +1,10 @@
 //! What the admin interface works with: asking the engine and telling it what a person wants.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::command::{Again, Command};
 use super::decider::InForce;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) config: ArcSwap<Config>,
     pub(super) options: Options,
     pub(super) clock: Arc<dyn Clock>,
+    /// Marked as changed after each commit of the journal.
+    pub(super) commits: watch::Receiver<()>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
     /// One rerun at a time.
@@ -96,6 +99,16 @@ impl Handle {
     /// The metrics as Prometheus reads them; `paused` is the whole engine, `pauses` counts all that is paused.
     pub fn metrics_text(&self, paused: bool, pauses: usize) -> String {
         self.shared.report.metrics_text(self.shared.journal.path(), paused, pauses)
+    }
+
+    /// Is marked as changed after each commit of the journal: whoever follows it reads on then, at their own pace.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.shared.commits.clone()
+    }
+
+    /// The journal's file.
+    pub fn journal_path(&self) -> &Path {
+        self.shared.journal.path()
     }
 
     /// Why nothing can be written any more, if so.

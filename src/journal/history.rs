@@ -12,6 +12,7 @@ mod newest;
 mod pauses;
 mod runs;
 mod slots;
+mod standings;
 mod transition;
 
 pub use counts::{Counts, REMEMBERED_MAX, TALLIED_MAX, Window};
@@ -19,6 +20,7 @@ pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use pauses::{PAUSES_MAX, Pause, Pauses};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
 pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
+pub use standings::{STANDINGS_MAX, Standing, Standings};
 pub use transition::{Impossible, Transition};
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -50,6 +52,8 @@ pub struct History {
     pub runs: Runs,
     /// The kill switches that are on.
     pub pauses: Pauses,
+    /// How each rule has fared, for people.
+    pub standings: Standings,
     failures: HashMap<RuleId, VecDeque<Timestamp>>,
     storms: HashMap<i64, Timestamp>,
     /// Received, not yet decided.
@@ -150,6 +154,7 @@ impl History {
                     }
                     Err(impossible) => self.tolerate(impossible)?,
                 }
+                self.standings.ended(rule, run, *end, at);
                 self.note_failure(run, rule, *end, at);
             }
             Record::StepStarted { run, .. } | Record::StepEnded { run, .. } => {
@@ -247,6 +252,7 @@ impl History {
 
     /// Takes what a decision reserves.
     pub fn take(&mut self, observed: &Observed, at: Timestamp, decided: &Decided) {
+        self.standings.decided(decided, &observed.event, at);
         if let Some(tally) = &decided.tally {
             self.counts.tally(&decided.rule, tally, at);
         }

@@ -12,6 +12,10 @@ use super::store::{Store, StoreError, Stored, Verified, failed};
 use crate::event::{Entity, EventId};
 use crate::rule::RuleId;
 
+/// How many records a look back for the decision behind a run goes over: a run that waits longer than that many
+/// records take to be written has long expired.
+pub const LOOK_BACK_MAX: u64 = 200_000;
+
 /// A read-only view of the journal's file.
 #[derive(Debug)]
 pub struct Reader(Store);
@@ -38,6 +42,45 @@ impl Reader {
             "SELECT seq, at, data, NULL FROM record WHERE kind = 'received' AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
             (before, limit),
         )
+    }
+
+    /// The same with their bodies, which are handed out one by one, so that no more than one is held at a time.
+    pub fn each_push_before(&self, before: u64, limit: usize, visit: impl FnMut(Stored)) -> Result<(), StoreError> {
+        self.each(
+            "SELECT seq, at, data, payload FROM record
+             WHERE kind = 'received' AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+            (before, limit),
+            visit,
+        )
+    }
+
+    /// The newest pushes about an incident, and about the alerts that belong to it, newest first, bodies included.
+    pub fn pushes_about(&self, incident: &str, limit: usize, visit: impl FnMut(Stored)) -> Result<(), StoreError> {
+        self.each(
+            "SELECT seq, at, data, payload FROM record WHERE kind = 'received' AND entity = 'incident:' || ?1
+             UNION ALL
+             SELECT seq, at, data, payload FROM record
+             WHERE kind = 'received' AND entity >= 'alert:' AND entity < 'alert;'
+             AND json_extract(data, '$.incident') = ?1
+             ORDER BY seq DESC LIMIT ?2",
+            (incident, limit),
+            visit,
+        )
+    }
+
+    /// The decision that led to a run, looked for among the last [`LOOK_BACK_MAX`] records up to `seq`. A run that
+    /// never acted has no other record that names its event.
+    pub fn decision_behind(&self, run: &str, seq: u64) -> Result<Option<Stored>, StoreError> {
+        self.one(
+            "SELECT seq, at, data, NULL FROM record
+             WHERE seq <= ?2 AND seq > ?3 AND kind = 'decided' AND instr(data, ?1) > 0 ORDER BY seq DESC LIMIT 1",
+            (run, seq, seq.saturating_sub(LOOK_BACK_MAX)),
+        )
+    }
+
+    /// The number of the newest record; 0 where there is none.
+    pub fn last_seq(&self) -> Result<u64, StoreError> {
+        Ok(self.one("SELECT seq, at, data, NULL FROM record ORDER BY seq DESC LIMIT 1", [])?.map_or(0, |last| last.seq))
     }
 
     /// Everything about an event but its push: what was decided, and what its runs did.
@@ -86,6 +129,14 @@ impl Reader {
         Ok(push.map(|push| Origin { seq: push.seq, event: EventId::new(event), rule }))
     }
 
+    /// The record of a run's intent; `None` where it never acted.
+    pub fn intent_of(&self, run: &str) -> Result<Option<Stored>, StoreError> {
+        self.one(
+            "SELECT seq, at, data, NULL FROM record WHERE run = ?1 AND kind = 'run-intended' ORDER BY seq LIMIT 1",
+            [run],
+        )
+    }
+
     /// The newest intents and ends of runs before the number `before`, newest first.
     pub fn run_marks_before(&self, before: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
         self.many(
@@ -95,9 +146,9 @@ impl Reader {
         )
     }
 
-    /// What was decided on each of these pushes, or why it was set aside, in their order.
-    pub fn decisions_on(&self, pushes: &[Stored]) -> Result<Vec<Option<Stored>>, StoreError> {
-        let mut found: BTreeMap<u64, Option<Stored>> = pushes.iter().map(|push| (push.seq, None)).collect();
+    /// What was decided on the pushes with these numbers, or why each was set aside, in their order.
+    pub fn decisions_on(&self, pushes: &[u64]) -> Result<Vec<Option<Stored>>, StoreError> {
+        let mut found: BTreeMap<u64, Option<Stored>> = pushes.iter().map(|seq| (*seq, None)).collect();
         let (Some(oldest), Some(newest)) = (found.keys().next().copied(), found.keys().next_back().copied()) else {
             return Ok(Vec::new());
         };
@@ -106,7 +157,7 @@ impl Reader {
         let mut missing = found.len();
         let sql = "SELECT seq, at, data, NULL FROM record
                    WHERE seq > ?1 AND kind IN ('decided', 'set-aside') ORDER BY seq";
-        self.visit(sql, [oldest], |stored| {
+        self.walk(sql, [oldest], |stored| {
             let (from, to) = match &stored.record {
                 Record::Decided { from_seq, to_seq, .. } => (*from_seq, *to_seq),
                 Record::SetAside { seq, .. } => (*seq, *seq),
@@ -120,31 +171,12 @@ impl Reader {
             }
             missing > 0 && to < newest
         })?;
-        Ok(pushes.iter().map(|push| found.get(&push.seq).cloned().flatten()).collect())
+        Ok(pushes.iter().map(|seq| found.get(seq).cloned().flatten()).collect())
     }
 
     /// What was decided on the push with this number, or why it was set aside.
     pub fn decision_on(&self, seq: u64) -> Result<Option<Stored>, StoreError> {
-        let Some(push) = self.push_at(seq)? else { return Ok(None) };
-        Ok(self.decisions_on(&[push])?.pop().flatten())
-    }
-
-    /// Hands the rows of a query to `visit` until it says no.
-    fn visit(
-        &self,
-        sql: &str,
-        params: impl rusqlite::Params,
-        mut visit: impl FnMut(Stored) -> bool,
-    ) -> Result<(), StoreError> {
-        let fail = |source| failed("read", self.0.path(), source);
-        let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
-        let mut rows = statement.query(params).map_err(fail)?;
-        while let Some(row) = rows.next().map_err(fail)? {
-            if !visit(self.0.stored(row)?) {
-                break;
-            }
-        }
-        Ok(())
+        Ok(self.decisions_on(&[seq])?.pop().flatten())
     }
 
     /// Reads records in order, from `from_seq` on, and hands each to `visit` until it says no.
@@ -193,6 +225,30 @@ impl Reader {
         let fail = |source| failed("read", self.0.path(), source);
         let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
         statement.query_row(params, |row| Ok(self.0.stored(row))).optional().map_err(fail)?.transpose()
+    }
+
+    fn each(&self, sql: &str, params: impl rusqlite::Params, mut visit: impl FnMut(Stored)) -> Result<(), StoreError> {
+        self.walk(sql, params, |stored| {
+            visit(stored);
+            true
+        })
+    }
+
+    fn walk(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        mut visit: impl FnMut(Stored) -> bool,
+    ) -> Result<(), StoreError> {
+        let fail = |source| failed("read", self.0.path(), source);
+        let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
+        let mut rows = statement.query(params).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            if !visit(self.0.stored(row)?) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn many(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {

@@ -2,19 +2,20 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rule::RuleId;
 
 /// What a pause holds back.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PauseScope {
     /// The whole engine.
     #[default]
     Everything,
     /// One rule.
-    Rule(RuleId),
+    Rule(#[schemars(with = "String")] RuleId),
     /// One channel, by its id or its name.
     Channel(String),
 }
