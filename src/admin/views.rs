@@ -422,6 +422,7 @@ impl Change {
         let Stored { seq, at, mut record, .. } = stored;
         match &mut record {
             Record::Decided { decisions, .. } => decisions.iter_mut().for_each(|decided| decided.plan = None),
+            Record::Rerun { decided, .. } => decided.plan = None,
             Record::RunIntended { plan, .. } => *plan = serde_json::Value::Null,
             Record::StepEnded { result, .. } => {
                 result.stdout.clear();
