@@ -46,8 +46,19 @@ pub struct Settings {
     pub http_allow: Vec<String>,
     /// Takes secrets out of what is kept.
     pub redactor: Arc<Redactor>,
-    /// Our own binary, which changes the account before it becomes the program of a step with `user`.
+    /// Our own binary, which confines itself and changes the account before it becomes the program of a step.
     pub own_program: PathBuf,
+    /// How processes are kept apart.
+    pub isolation: Isolation,
+}
+
+/// How the processes of steps are kept apart from the daemon and from each other, besides what holds for all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Isolation {
+    /// What each process may have.
+    pub limits: process::StepLimits,
+    /// Where each step gets a cgroup of its own, if it does.
+    pub cgroups: Option<Arc<process::Cgroups>>,
 }
 
 /// The circumstances of one try of a step.

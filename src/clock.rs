@@ -72,30 +72,57 @@ pub trait Clock: Send + Sync {
 /// How far the wall clock may stray from the steady one before the difference counts as a jump.
 const JUMP_MS: i64 = 2_000;
 
+/// After a jump, the steady clock goes towards the wall clock by this part of the time that passes: a window of an hour
+/// still takes 54 minutes at the least, and a clock that was set an hour ahead is caught up with in ten.
+const SLEW_DIVISOR: i64 = 10;
+
 /// The machine's clock, made steady.
 ///
-/// It starts at the wall clock and then advances with the monotonic one, following small corrections of the
-/// wall clock (as NTP makes them) but not jumps, so that setting the clock neither resets a rate limit nor
-/// makes a cooldown last for ever.
+/// It starts at the wall clock and then advances with the time since boot, which goes on while the machine is suspended.
+/// It follows small corrections of the wall clock (as NTP makes them) at once and jumps slowly, so that setting the clock
+/// neither resets a rate limit nor makes a cooldown last for ever, and yet ends in both agreeing. It never goes back.
 #[derive(Debug)]
 pub struct SystemClock {
-    start: Instant,
+    start_ms: i64,
     state: Mutex<Steady>,
 }
 
 #[derive(Debug)]
 struct Steady {
-    /// Wall time minus monotonic time, in milliseconds.
+    /// What this clock shows minus the time since its start, in milliseconds.
     offset_ms: i64,
+    /// The time since its start when it was last asked.
+    asked_at_ms: i64,
     last_ms: i64,
+}
+
+impl Steady {
+    fn starting_at(at_ms: i64) -> Self {
+        Self { offset_ms: at_ms, asked_at_ms: 0, last_ms: at_ms }
+    }
+
+    /// What it shows when so much time has passed since its start, and the wall clock shows `wall_ms`.
+    fn at(&mut self, elapsed_ms: i64, wall_ms: i64) -> i64 {
+        let stray_ms = wall_ms.saturating_sub(self.offset_ms.saturating_add(elapsed_ms));
+        let passed_ms = elapsed_ms.saturating_sub(self.asked_at_ms).max(0);
+        if stray_ms.saturating_abs() <= JUMP_MS {
+            self.offset_ms += stray_ms;
+            self.asked_at_ms = elapsed_ms;
+        } else if passed_ms >= SLEW_DIVISOR {
+            let step_ms = passed_ms / SLEW_DIVISOR;
+            self.offset_ms = self.offset_ms.saturating_add(stray_ms.clamp(-step_ms, step_ms));
+            self.asked_at_ms = elapsed_ms;
+        }
+        self.last_ms = self.last_ms.max(self.offset_ms.saturating_add(elapsed_ms));
+        self.last_ms
+    }
 }
 
 impl SystemClock {
     /// A clock that never says anything earlier than `not_before`, the time of the journal's last record:
     /// time does not go back over a restart.
     pub fn starting_at(not_before: Timestamp) -> Self {
-        let offset_ms = wall_ms().max(not_before.as_millis());
-        Self { start: Instant::now(), state: Mutex::new(Steady { offset_ms, last_ms: offset_ms }) }
+        Self { start_ms: boot_ms(), state: Mutex::new(Steady::starting_at(wall_ms().max(not_before.as_millis()))) }
     }
 
     /// A clock that starts at the wall clock.
@@ -112,22 +139,15 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let elapsed_ms = millis(self.start.elapsed());
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Timestamp(state.tell(elapsed_ms, wall_ms()))
+        Timestamp(state.at(boot_ms() - self.start_ms, wall_ms()))
     }
 }
 
-impl Steady {
-    /// The time, `elapsed_ms` after the start by the monotonic clock, when the wall clock shows `wall_ms`.
-    fn tell(&mut self, elapsed_ms: i64, wall_ms: i64) -> i64 {
-        let stray_ms = wall_ms.saturating_sub(self.offset_ms.saturating_add(elapsed_ms));
-        if stray_ms.saturating_abs() <= JUMP_MS {
-            self.offset_ms += stray_ms;
-        }
-        self.last_ms = self.last_ms.max(self.offset_ms.saturating_add(elapsed_ms));
-        self.last_ms
-    }
+/// Milliseconds since boot, suspended ones included. Nobody can set it.
+fn boot_ms() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000)
 }
 
 fn wall_ms() -> i64 {
@@ -195,19 +215,49 @@ mod tests {
         assert!(clock.now() >= first);
     }
 
+    /// What a clock that starts at 0 shows, asked every second while the wall clock is `wall_ms` ahead of the time gone by.
+    fn shown(seconds: std::ops::Range<i64>, wall_ahead_ms: i64, steady: &mut Steady) -> Vec<i64> {
+        seconds.map(|second| steady.at(second * 1_000, second * 1_000 + wall_ahead_ms)).collect()
+    }
+
     #[test]
-    fn jumps_of_the_wall_clock_neither_stop_nor_skip_time() {
-        let start = 1_772_625_600_000;
-        let mut steady = Steady { offset_ms: start, last_ms: start };
-        let year = 365 * 86_400_000;
-        for (elapsed, wall) in [(1_000, start + 1_000), (2_000, start + year), (3_000, start - year), (4_000, 0)] {
-            assert_eq!(steady.tell(elapsed, wall), start + elapsed);
+    fn a_small_correction_is_followed_at_once() {
+        let mut steady = Steady::starting_at(0);
+        assert_eq!(shown(1..3, 1_500, &mut steady), [2_500, 3_500]);
+        // Back again: it waits rather than going back.
+        assert_eq!(shown(3..6, -300, &mut steady), [3_500, 3_700, 4_700]);
+    }
+
+    #[test]
+    fn a_jump_forward_shortens_no_window_by_more_than_a_tenth() {
+        let mut steady = Steady::starting_at(0);
+        let year_ms = 365 * 86_400_000;
+        let hour = shown(1..3_601, year_ms, &mut steady);
+        assert!(*hour.last().unwrap() <= 3_600_000 * 11 / 10, "{:?}", hour.last());
+    }
+
+    #[test]
+    fn a_jump_back_neither_stops_the_clock_nor_lengthens_a_window_by_more_than_a_tenth() {
+        let mut steady = Steady::starting_at(0);
+        let shown = shown(1..3_601, -86_400_000, &mut steady);
+        assert!(shown.is_sorted_by(|a, b| a < b), "it stood still or went back");
+        assert!(*shown.last().unwrap() >= 3_600_000 * 9 / 10 - 1_000, "{:?}", shown.last());
+    }
+
+    #[test]
+    fn after_a_jump_both_clocks_agree_in_the_end() {
+        let mut steady = Steady::starting_at(0);
+        let shown = shown(1..40_000, 3_600_000, &mut steady);
+        assert_eq!(*shown.last().unwrap(), 39_999_000 + 3_600_000);
+    }
+
+    #[test]
+    fn no_reading_of_any_clock_overflows() {
+        for (elapsed, wall) in [(i64::MAX, i64::MIN), (i64::MAX, i64::MAX), (0, i64::MIN), (i64::MIN, i64::MAX)] {
+            let mut steady = Steady::starting_at(i64::MAX / 2);
+            let first = steady.at(elapsed, wall);
+            assert!(steady.at(elapsed, wall) >= first);
         }
-        // A correction that comes little by little is followed, and one backwards never shows an earlier time.
-        assert_eq!(steady.tell(5_000, start + 6_500), start + 6_500);
-        assert_eq!(steady.tell(5_100, start + 5_200), start + 6_500);
-        assert_eq!(steady.tell(7_000, start + 7_100), start + 7_100);
-        steady.tell(i64::MAX, i64::MIN);
     }
 
     #[test]

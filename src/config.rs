@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::action::process::StepLimits;
 use crate::rule::By;
 use crate::rule::Mode;
 use crate::rule::guards::{BlastRadius, Rate};
@@ -131,6 +132,9 @@ pub struct Flashduty {
     pub catch_up: bool,
 }
 
+/// How long runs may go on after the daemon was told to stop, unless the config says otherwise.
+pub const GRACE: Duration = Duration::from_secs(20);
+
 /// Limits on what the daemon takes and does at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -142,11 +146,22 @@ pub struct Limits {
     pub runs: usize,
     /// Bytes kept of one step's output, per stream.
     pub output_bytes: usize,
+    /// How long runs may go on after the daemon was told to stop.
+    pub grace: Duration,
+    /// What each process of a step may have.
+    pub step: StepLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 256 * 1024, connections: 1024, runs: 8, output_bytes: 64 * 1024 }
+        Self {
+            body_bytes: 256 * 1024,
+            connections: 1024,
+            runs: 8,
+            output_bytes: 64 * 1024,
+            grace: GRACE,
+            step: StepLimits::default(),
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 //! cannot take the same place.
 
 pub mod explain;
+pub mod rerun;
+pub mod resume;
 pub mod turn;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,6 +84,8 @@ pub struct Decisions {
     pub late_since: Option<Timestamp>,
     /// One for each rule that was asked, in the order of their ids.
     pub each: Vec<Decision>,
+    /// Why no rule could be asked, if evaluating the event panicked: it is set aside then.
+    pub set_aside: Option<String>,
 }
 
 /// Decides on an event, and folds what that reserves into `history`.
@@ -96,7 +100,12 @@ pub fn decide(question: &Question<'_>, history: &mut History, now: Timestamp) ->
     let seen = state.as_deref().unwrap_or(question.event);
     let view = EventView::new(seen);
     let mut each = Vec::new();
-    for rule in asked(question, seen) {
+    // It only reads, so it can be tried a second time; what panics twice is set aside.
+    let asked = match apart(|| asked(question, seen)).or_else(|_| apart(|| asked(question, seen))) {
+        Ok(asked) => asked,
+        Err(message) => return Decisions { late_since, each, set_aside: Some(message) },
+    };
+    for rule in asked {
         let late = late_since.filter(|_| rule.late == LatePolicy::Ignore || state.is_none());
         let (decided, plan) = match late {
             Some(newest) if question.scope == Scope::Every => (plain(rule, Outcome::Late { newest }), None),
@@ -106,7 +115,7 @@ pub fn decide(question: &Question<'_>, history: &mut History, now: Timestamp) ->
         history.take(&observed, now, &decided);
         each.push(Decision { rule: Arc::clone(rule), decided, plan, state: state.clone() });
     }
-    Decisions { late_since, each }
+    Decisions { late_since, each, set_aside: None }
 }
 
 /// The number in the journal of the newest event of a late event's entity, if some rule wants to be asked about that
@@ -175,32 +184,51 @@ fn decide_rule(
     let mode = rule.mode.min(question.settings.ceiling);
     let run = RunId::derive(&question.event.id, &rule.id, 0);
     let proposal = first_proposal(question, rule, event, &target, &run);
-    let tally = guard::tally(rule, event, &target, now);
-    let consent = match guard::ask(&proposal, history, now) {
+    let (decided, plan) = conclude(&proposal, mode, view, event.received_at, history, now);
+    (Decided { tally: guard::tally(rule, event, &target, now), ..decided }, plan)
+}
+
+/// What becomes of a proposal whose rule holds: the guards are asked, the plan is made. It waits at most so long `from`
+/// then on.
+fn conclude(
+    proposal: &Proposal<'_>,
+    mode: Mode,
+    view: &EventView<'_>,
+    from: Timestamp,
+    history: &History,
+    now: Timestamp,
+) -> (Decided, Option<Plan>) {
+    let rule = proposal.rule;
+    let consent = match guard::ask(proposal, history, now) {
         Ok(consent) => consent,
         Err(guard::Objection { guard, reason, until }) => {
-            let outcome = Outcome::Suppressed { guard, reason, until };
-            return (Decided { tally, ..plain(rule, outcome) }, None);
+            return (plain(rule, Outcome::Suppressed { guard, reason, until }), None);
         }
     };
-    let plan = match plan::steps(steps_of(rule, &consent), view, &target, now) {
+    let plan = match plan::steps(steps_of(rule, &consent), view, proposal.target, now) {
         Ok(plan) => plan,
-        Err(error) => {
-            let outcome = Outcome::PlanError { message: error.to_string() };
-            return (Decided { tally, ..plain(rule, outcome) }, None);
-        }
+        Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
     };
-    let expires = guard::expires(rule, event, consent.hold);
+    let expires = guard::expires(rule, from, consent.hold);
     let outcome = match (mode, consent.hold) {
         (Mode::Off | Mode::DryRun, _) => Outcome::DryRun,
         (Mode::Approve, _) => Outcome::AwaitingApproval { until: expires },
         (Mode::Auto, Some(until)) => Outcome::Held { until },
         (Mode::Auto, None) => Outcome::Run { queued: consent.queued.clone() },
     };
-    let reservation = reserve(&proposal, &consent, now, expires);
+    let shown = plan.to_json();
+    let reservation = Reservation {
+        shown: (mode == Mode::Approve).then(|| digest(&shown)),
+        ..reserve(proposal, &consent, now, expires)
+    };
     let decided =
-        Decided { rule: rule.id.clone(), outcome, reservation: Some(reservation), tally, plan: Some(plan.to_json()) };
+        Decided { rule: rule.id.clone(), outcome, reservation: Some(reservation), tally: None, plan: Some(shown) };
     (decided, Some(plan))
+}
+
+/// The digest of a plan as it is shown, by which what a person approved is told from anything else.
+fn digest(plan: &serde_json::Value) -> String {
+    blake3::hash(plan.to_string().as_bytes()).to_hex().to_string()
 }
 
 /// The run that a rule proposes when its event is taken up.
@@ -278,6 +306,8 @@ fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: 
         expires,
         held_until: consent.hold,
         cancel_on: guards.hold.as_ref().map(|hold| hold.cancel_on.clone()).unwrap_or_default(),
+        channel_name: event.channel_name().map(str::to_owned),
+        shown: None,
     }
 }
 

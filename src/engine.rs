@@ -9,7 +9,9 @@
 //! still there at the next start.
 
 pub mod command;
+mod commanded;
 pub mod decider;
+mod fault;
 mod handle;
 mod planner;
 mod recovery;
@@ -49,9 +51,6 @@ use decider::{Decider, EngineError, InForce};
 
 /// How many commands may wait for the deciding task.
 const COMMANDS_MAX: usize = 256;
-
-/// How long runs may go on after the daemon was told to stop.
-pub const GRACE: Duration = Duration::from_secs(20);
 
 /// How often the janitor looks for records to let go.
 const RETAIN_EVERY: Duration = Duration::from_secs(600);
@@ -111,6 +110,9 @@ pub enum StartError {
     /// The journal closed at once.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// What a crash left could not be seen to.
+    #[error(transparent)]
+    Recovery(#[from] EngineError),
 }
 
 /// A running engine.
@@ -152,15 +154,30 @@ impl Engine {
             rules_hash: in_force.rules.hash.clone(),
             dry_run: options.dry_run,
         };
-        journal.append_folded(clock.now(), vec![started]).await?;
-        recovery::end_interrupted(&mut history, &journal, &*clock, &report).await?;
+        let action_settings = action_settings(&config, &options, redactor.load_full());
+        let now = clock.now();
+        history.apply(history.last_seq(), now, &started);
+        journal.append_folded(now, vec![started]).await?;
+        let reader = Reader::open(journal.path())?;
+        let recovery = recovery::Recovery {
+            journal: &journal,
+            reader: &reader,
+            in_force: &in_force,
+            clock: &*clock,
+            report: &report,
+            cgroups: action_settings.isolation.cgroups.as_deref(),
+        };
+        let resumed = recovery.run(&mut history).await?;
+        if let Some(cgroups) = &action_settings.isolation.cgroups {
+            cgroups.clean();
+        }
 
         let runner = Runner::new(Wiring {
             sink: journal.clone(),
             planner: Arc::new(planner::Rendering::new()),
             clock: Arc::clone(&clock),
             observer: Arc::clone(&report) as Arc<dyn crate::runner::Observer>,
-            settings: action_settings(&config, &options, redactor.load_full()),
+            settings: action_settings,
         })?;
 
         // Listening comes last: whoever can connect is served.
@@ -169,7 +186,6 @@ impl Engine {
         let webhook = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
 
         let (commands, commands_taken) = mpsc::channel(COMMANDS_MAX);
-        let reader = Reader::open(journal.path())?;
         report.in_force(&in_force.rules);
         let decider = Decider {
             journal: journal.clone(),
@@ -183,6 +199,12 @@ impl Engine {
             report: Arc::clone(&report),
             unconcerned: None,
         };
+        for intent in resumed {
+            let run = intent.run.clone();
+            if let Err(error) = runner.start(intent) {
+                tracing::warn!(%run, %error, "a run that was to go on was not started");
+            }
+        }
         let receiver_settings = Arc::new(ArcSwap::from_pointee(receiver_settings));
         let (stop_receiver, stopping) = watch::channel(false);
         let receiver = tokio::spawn(serve(
@@ -206,6 +228,7 @@ impl Engine {
             clock: Arc::clone(&clock),
             commits,
             reloading: tokio::sync::Mutex::new(()),
+            rerunning: tokio::sync::Mutex::new(()),
         });
         Ok(Self {
             webhook,
@@ -317,6 +340,10 @@ fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) 
         http_allow: config.http_allow.clone(),
         redactor,
         own_program: options.own_binary.clone(),
+        isolation: action::Isolation {
+            limits: config.limits.step,
+            cgroups: action::process::Cgroups::find(&config.data),
+        },
     }
 }
 
@@ -325,7 +352,11 @@ fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) 
 fn receiver_settings(config: &Config, options: &Options) -> Result<receiver::Settings, String> {
     let listen = options.listen.unwrap_or(config.listen);
     let config = Config { listen, ..config.clone() };
-    receiver::Settings::from_config(&config).map_err(|errors| lines(&errors))
+    let settings = receiver::Settings::from_config(&config).map_err(|errors| lines(&errors))?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(settings)
 }
 
 /// A redactor for every secret that the config names.

@@ -74,12 +74,17 @@ pub struct Proposal<'a> {
 pub enum Stage<'a> {
     /// The event was just taken up.
     First,
+    /// A person has a run done again. The occasion is theirs, so it is neither held nor counted towards a threshold,
+    /// and the slot of the run that it repeats does not stand in its way; everything else does.
+    Again,
     /// The run waited, and its turn has come.
     Turn {
         /// When it was decided upon, and so counted.
         reserved_at: Timestamp,
         /// Locks for which an earlier run still waits.
         blocked: &'a HashSet<String>,
+        /// Whether a person had an earlier run done again by it.
+        again: bool,
     },
 }
 
@@ -87,9 +92,14 @@ impl Proposal<'_> {
     /// How many of the runs that began after `since` are this one itself.
     fn own_since(&self, since: Timestamp) -> usize {
         match self.stage {
-            Stage::First => 0,
+            Stage::First | Stage::Again => 0,
             Stage::Turn { reserved_at, .. } => usize::from(reserved_at > since),
         }
+    }
+
+    /// Whether a person had an earlier run done again by it, whose slot is then no objection.
+    fn is_again(&self) -> bool {
+        matches!(self.stage, Stage::Again | Stage::Turn { again: true, .. })
     }
 
     fn is_first(&self) -> bool {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::rule::step::Step;
+use crate::rule::trust::Sealed;
 
 /// What a rule would do for one event.
 #[derive(Debug, Clone)]
@@ -88,6 +89,8 @@ pub struct RunCall {
     pub argv: Vec<String>,
     /// The program, absolute.
     pub program: PathBuf,
+    /// Files that must be what they were when the rules were loaded.
+    pub files: Vec<Arc<Sealed>>,
     /// Where and how it runs.
     pub process: ProcessCall,
 }

@@ -66,6 +66,37 @@ impl Report {
         }
     }
 
+    /// An event that could not be decided on was set aside.
+    pub fn set_aside(&self, event: &crate::event::EventId, error: &str) {
+        self.metrics.set_aside.inc();
+        tracing::error!(event = %printable(event.as_str()), error = %printable(error), "an event was set aside");
+    }
+
+    /// A record that cannot be was not folded.
+    pub fn impossible(&self, seq: u64, impossible: &crate::journal::history::Impossible) {
+        self.metrics.impossible_records.inc();
+        tracing::error!(
+            seq,
+            error = %impossible,
+            "a record of the journal cannot be, and was not counted; check `stanch audit verify`, and report it"
+        );
+    }
+
+    /// A kill switch was turned on.
+    pub fn paused(&self, pause: &crate::journal::history::Pause) {
+        let (scope, reason) = (pause.scope.to_string(), pause.reason.as_deref().unwrap_or_default());
+        let until = pause.until.map(|until| until.to_string()).unwrap_or_default();
+        let by = pause.by.as_deref().unwrap_or_default();
+        let (scope, reason, by) = (printable(&scope), printable(reason), printable(by));
+        tracing::warn!(%scope, %reason, %by, until, "paused: nothing of it starts");
+    }
+
+    /// A kill switch was turned off.
+    pub fn resumed(&self, scope: &crate::journal::record::PauseScope, by: Option<&str>) {
+        let scope = scope.to_string();
+        tracing::warn!(scope = %printable(&scope), by = %printable(by.unwrap_or_default()), "resumed");
+    }
+
     /// A run ended without having acted.
     pub fn ended_waiting(&self, record: &Record) {
         let Record::RunEnded { run, rule, end, error, .. } = record else { return };
@@ -89,7 +120,7 @@ impl Report {
     }
 
     /// The metrics as text, with what is read only when somebody asks.
-    pub fn metrics_text(&self, journal: &Path, paused: bool) -> String {
+    pub fn metrics_text(&self, journal: &Path, paused: bool, pauses: usize) -> String {
         let mut bytes = 0;
         for suffix in ["", "-wal", "-shm"] {
             let mut name = journal.as_os_str().to_owned();
@@ -98,6 +129,7 @@ impl Report {
         }
         self.metrics.journal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.metrics.paused.set(i64::from(paused));
+        self.metrics.pauses.set(count(pauses));
         self.metrics.text()
     }
 }

@@ -19,7 +19,7 @@ mod retry;
 mod verify;
 mod walk;
 
-pub use intent::{Intent, Planner};
+pub use intent::{Intent, Planner, Resumed};
 pub use observer::{Observer, Unobserved};
 
 use std::fmt;
@@ -176,7 +176,9 @@ impl<S: RecordSink> Runner<S> {
                 Ok(walked) => walked,
                 // A panic in a step must not leave its run without an end, nor its processes.
                 Err(error) => {
-                    let (found, left) = process::end_leftovers(&intent.run, process::StartTime::MAX).await;
+                    let cgroups = shared.settings.load().isolation.cgroups.clone();
+                    let (found, left) =
+                        process::end_leftovers(&intent.run, process::StartTime::MAX, cgroups.as_deref()).await;
                     tracing::error!(run = %intent.run, %error, found, left, "a run failed inside the engine");
                     Ok(Walked { end: RunEnd::Failed, error: Some("internal error".into()), acted: true })
                 }

@@ -12,19 +12,25 @@
 //! costs no look at `/proc`; so a process that left the group and let go of the pipes, as a proper daemon does,
 //! outlives a step that succeeded. It does not outlive one that was ended at its time limit.
 //!
-//! What is of a tree is told in `belonging`, how all of it is ended in `tree`.
+//! What is of a tree is told in `belonging`, how all of it is ended in `tree`. Where the daemon was given a cgroup to make
+//! others in, each step's processes are in one of their own (`cgroup`), which nothing can leave. That, the limits of the
+//! config and the account of the step are seen to by our own binary, which then becomes the program.
 
 mod belonging;
 mod capture;
+mod cgroup;
 mod inherited;
 mod leftovers;
+mod limits;
 mod spawn;
 mod table;
 mod tree;
 
 pub(super) use capture::Capture;
+pub use cgroup::Cgroups;
 pub use inherited::close_inherited;
 pub use leftovers::{StartTime, end_leftovers};
+pub use limits::{StepLimits, forbid_core_dumps};
 pub use spawn::StartError;
 pub use tree::reap_adopted;
 
@@ -43,6 +49,7 @@ use super::exec_shim::Exec;
 use super::{Attempt, ended, failed};
 use crate::journal::record::{StepEnd, StepResult};
 use crate::plan::{ProcessCall, StdinCall};
+use cgroup::RunCgroup;
 use spawn::{Child, Commandline};
 use tree::Tree;
 
@@ -92,7 +99,8 @@ impl Starter {
 
     /// Runs a process to its end, and ends what is left of its tree.
     pub(super) async fn run(&self, order: Order<'_>, attempt: &Attempt<'_>) -> StepResult {
-        let commandline = match commandline(&order, attempt) {
+        let cgroup = cgroup_for(attempt);
+        let commandline = match commandline(&order, attempt, cgroup.as_ref()) {
             Ok(commandline) => commandline,
             Err(error) => return failed(error),
         };
@@ -105,7 +113,7 @@ impl Starter {
             () = &mut limit => return timed_out(attempt, " while it was being started"),
         };
         match child {
-            Ok(child) => supervise(child, limit, order.call, attempt).await,
+            Ok(child) => supervise(child, cgroup, limit, order.call, attempt).await,
             Err(error) => failed(format!("cannot start {}: {error}", order.program.display())),
         }
     }
@@ -116,8 +124,20 @@ fn timed_out(attempt: &Attempt<'_>, when: &str) -> StepResult {
     ended(StepEnd::TimedOut, Some(error))
 }
 
+/// A cgroup for a step's processes, where they get one. Without it they are found as in `belonging`.
+fn cgroup_for(attempt: &Attempt<'_>) -> Option<RunCgroup> {
+    let cgroups = attempt.settings.isolation.cgroups.as_ref()?;
+    match cgroups.make(attempt.run) {
+        Ok(cgroup) => Some(cgroup),
+        Err(error) => {
+            tracing::warn!(run = %attempt.run, %error, "a step gets no cgroup of its own");
+            None
+        }
+    }
+}
+
 /// The command with its whole environment, or why there is none.
-fn commandline(order: &Order<'_>, attempt: &Attempt<'_>) -> Result<Commandline, String> {
+fn commandline(order: &Order<'_>, attempt: &Attempt<'_>, cgroup: Option<&RunCgroup>) -> Result<Commandline, String> {
     for (path, what) in [(order.program, "program"), (&*order.call.cwd, "cwd")] {
         if !path.is_absolute() {
             return Err(format!(
@@ -133,10 +153,18 @@ fn commandline(order: &Order<'_>, attempt: &Attempt<'_>) -> Result<Commandline, 
     if let Some(name) = environment.keys().find(|name| name.is_empty() || name.contains('=')) {
         return Err(format!("cannot start {}: {name:?} cannot be the name of a variable", order.program.display()));
     }
-    let (program, args) = match &order.call.user {
-        None => (order.program.to_owned(), order.args.iter().map(OsString::from).collect()),
-        Some(user) => (attempt.settings.own_program.clone(), Exec::to_args(user, order.program, order.args.clone())),
+    let exec = Exec {
+        user: order.call.user.clone(),
+        set_home: order.call.user.is_some() && !order.call.env.contains_key("HOME"),
+        cgroup: cgroup.map(|cgroup| cgroup.path().to_owned()),
+        limits: attempt.settings.isolation.limits,
+        program: order.program.to_owned(),
+        args: order.args.iter().map(OsString::from).collect(),
     };
+    // What needs nothing of it is started without the detour.
+    let is_plain = exec.user.is_none() && exec.cgroup.is_none() && exec.limits.is_empty();
+    let (program, args) =
+        if is_plain { (exec.program, exec.args) } else { (attempt.settings.own_program.clone(), exec.to_args()) };
     Ok(Commandline {
         program,
         args,
@@ -149,6 +177,7 @@ fn commandline(order: &Order<'_>, attempt: &Attempt<'_>) -> Result<Commandline, 
 
 async fn supervise(
     mut child: Child,
+    cgroup: Option<RunCgroup>,
     limit: Pin<&mut tokio::time::Sleep>,
     call: &ProcessCall,
     attempt: &Attempt<'_>,
@@ -161,7 +190,7 @@ async fn supervise(
     let new_capture = || Capture::new(attempt.settings.output_bytes, &attempt.settings.redactor);
     let (mut stdout, mut stderr) = (new_capture(), new_capture());
     let pipes = child.take_pipes();
-    let mut tree = Tree::of(&child, attempt.run, &pipes);
+    let mut tree = Tree::of(&child, attempt.run, &pipes, cgroup);
     let ending = {
         let mut pumping = pin!(async {
             tokio::join!(feed(pipes.stdin, stdin), keep(pipes.stdout, &mut stdout), keep(pipes.stderr, &mut stderr),);

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use warp::http::HeaderMap;
 use warp::http::header::{AUTHORIZATION, COOKIE};
 
+use super::request::Head;
 use crate::config::Config;
 use crate::engine::Handle;
 use attempts::Attempts;
@@ -108,10 +109,11 @@ impl Access {
         self.is_socket
     }
 
-    /// Who sent a request with these headers, from this address.
-    pub(super) fn caller(&self, handle: &Handle, headers: &HeaderMap, peer: IpAddr) -> Result<Caller, NotLetIn> {
+    /// Who sent a request with this head.
+    pub(super) fn caller(&self, handle: &Handle, head: &Head) -> Result<Caller, NotLetIn> {
+        let (headers, peer) = (&head.headers, head.peer);
         if self.is_socket {
-            let who = "the owner of the admin socket".to_owned();
+            let who = head.account.as_deref().unwrap_or("the owner of the admin socket").to_owned();
             return Ok(Caller { role: Role::Act, who, by: Proof::Socket });
         }
         let tokens = self.tokens(handle);

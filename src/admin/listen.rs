@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::access::Access;
@@ -109,11 +109,39 @@ fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
         _ => {}
     }
-    // By default it lies in the data folder, which only the owner can enter; elsewhere it is open to others for the
-    // moment until the next line.
-    let listener = UnixListener::bind(path).map_err(fail)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
-    Ok(listener)
+    // It is bound where only we can enter, and moved to its place when its mode is right, so that there is no moment in
+    // which others could connect.
+    // Its name is short, since the path of a socket may have about a hundred bytes.
+    let apart = path.with_file_name(format!(".s{}", std::process::id()));
+    let inside = apart.join("s");
+    match std::fs::remove_dir_all(&apart) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    let bound = std::fs::DirBuilder::new().mode(0o700).create(&apart).and_then(|()| {
+        let listener = UnixListener::bind(&inside)?;
+        std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&inside, path)?;
+        Ok(listener)
+    });
+    if let Err(error) = std::fs::remove_dir_all(&apart) {
+        tracing::debug!(%error, "the folder in which the admin socket was made could not be removed");
+    }
+    bound.map_err(fail)
+}
+
+/// The name of an account, else its number.
+fn name_of(uid: u32) -> String {
+    match nix::unistd::User::from_uid(uid.into()) {
+        Ok(Some(user)) => user.name,
+        _ => format!("user {uid}"),
+    }
+}
+
+/// Who is at the other end of the socket, for the record.
+fn who_of(stream: &UnixStream) -> Arc<str> {
+    let who = stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| name_of(peer.uid()));
+    format!("{who} on the admin socket").into()
 }
 
 async fn accept_unix(listener: UnixListener, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
@@ -124,7 +152,10 @@ async fn accept_unix(listener: UnixListener, desk: Arc<Desk>, mut stopping: watc
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => serve_one(stream, &desk, Ipv4Addr::UNSPECIFIED.into(), &places),
+            Ok((stream, _)) => {
+                let who = who_of(&stream);
+                serve_one(stream, &desk, Ipv4Addr::UNSPECIFIED.into(), Some(who), &places);
+            }
             Err(error) => pause_after(&error).await,
         }
     }
@@ -138,7 +169,7 @@ async fn accept_tcp(listener: TcpListener, desk: Arc<Desk>, mut stopping: watch:
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => serve_one(stream, &desk, peer.ip(), &places),
+            Ok((stream, peer)) => serve_one(stream, &desk, peer.ip(), None, &places),
             Err(error) => pause_after(&error).await,
         }
     }
@@ -149,7 +180,8 @@ async fn pause_after(error: &std::io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-fn serve_one<S>(stream: S, desk: &Arc<Desk>, peer: IpAddr, places: &Arc<Semaphore>)
+/// `account` is who is at the other end, where the kernel tells.
+fn serve_one<S>(stream: S, desk: &Arc<Desk>, peer: IpAddr, account: Option<Arc<str>>, places: &Arc<Semaphore>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -159,7 +191,7 @@ where
     };
     // Told when a stream gives its client up: hyper itself would wait for ever until that takes what was written.
     let cut = Arc::new(Notify::new());
-    let service = TowerToHyperService::new(warp::service(routes(Arc::clone(desk), peer, Arc::clone(&cut))));
+    let service = TowerToHyperService::new(warp::service(routes(Arc::clone(desk), peer, account, Arc::clone(&cut))));
     tokio::spawn(async move {
         tokio::select! {
             ended = serve_connection(stream, service) => {

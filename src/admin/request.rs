@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -29,6 +30,8 @@ pub(super) struct Head {
     pub(super) headers: HeaderMap,
     /// The address of the other end; the unspecified one on the unix socket.
     pub(super) peer: IpAddr,
+    /// The account at the other end of the socket, where it is one.
+    pub(super) account: Option<Arc<str>>,
 }
 
 /// Why a body was not read.
@@ -181,7 +184,7 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         let peer = IpAddr::from([127, 0, 0, 1]);
-        Head { method: Method::GET, path: "/a%2Fb//c".into(), query: String::new(), headers: map, peer }
+        Head { method: Method::GET, path: "/a%2Fb//c".into(), query: String::new(), headers: map, peer, account: None }
     }
 
     #[test]

@@ -42,6 +42,7 @@ impl Desk {
 pub(super) fn routes(
     desk: Arc<Desk>,
     peer: IpAddr,
+    account: Option<Arc<str>>,
     cut: Arc<Notify>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
@@ -51,9 +52,9 @@ pub(super) fn routes(
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| {
-            let (desk, cut) = (Arc::clone(&desk), Arc::clone(&cut));
+            let (desk, cut, account) = (Arc::clone(&desk), Arc::clone(&cut), account.clone());
             let method = if method == Method::HEAD { Method::GET } else { method };
-            let head = Head { method, path: path.as_str().to_owned(), query, headers, peer };
+            let head = Head { method, path: path.as_str().to_owned(), query, headers, peer, account };
             async move {
                 let mut answer = answer(desk, head, body, cut).await;
                 protect(&mut answer);
@@ -78,7 +79,7 @@ where
     if head.method != Method::GET && head.is_from_elsewhere() {
         return error(StatusCode::FORBIDDEN, "cross-site", "another site sent this request: nothing was done");
     }
-    let caller = desk.access.caller(&desk.handle, &head.headers, head.peer);
+    let caller = desk.access.caller(&desk.handle, &head);
     let is_api = matches!(segments.first().map(String::as_str), Some("api" | "healthz" | "readyz" | "metrics"));
     if !is_api {
         return console::answer(desk, head, &segments, caller, body).await;

@@ -283,6 +283,9 @@ pub(super) static TABLE: &[Endpoint] = &[
     act("/api/v1/runs/{id}/deny", "Refuses a run that waits for approval.", |call| {
         Box::pin(runs::act(call, runs::RunAct::Deny))
     }),
+    act("/api/v1/runs/{id}/rerun", "Does a run that ended again, decided afresh; answers the new run.", |call| {
+        Box::pin(runs::act(call, runs::RunAct::Rerun))
+    }),
     get(
         "/api/v1/approvals",
         "Runs that wait for a person, with what they would do.",
@@ -317,10 +320,14 @@ pub(super) static TABLE: &[Endpoint] = &[
     },
     Endpoint {
         body: Some(shape::<state::PauseRequest>),
-        errors: &[400],
+        errors: &[400, 409],
         ..post("/api/v1/pause", "Lets nothing new start.", Json(shape::<Done>), |call| Box::pin(state::pause(call)))
     },
-    post("/api/v1/resume", "Lets runs start again.", Json(shape::<Done>), |call| Box::pin(state::resume(call))),
+    Endpoint {
+        body: Some(shape::<state::ResumeRequest>),
+        errors: &[400, 409],
+        ..post("/api/v1/resume", "Lets runs start again.", Json(shape::<Done>), |call| Box::pin(state::resume(call)))
+    },
     Endpoint {
         body: Some(shape::<state::ReloadRequest>),
         errors: &[400, 422],
@@ -364,7 +371,7 @@ const fn act(path: &'static str, about: &'static str, serve: fn(Call) -> Answeri
     Endpoint {
         body: Some(shape::<runs::ActRequest>),
         errors: &[400, 409],
-        ..post(path, about, Json(shape::<Done>), serve)
+        ..post(path, about, Json(shape::<runs::RunDone>), serve)
     }
 }
 

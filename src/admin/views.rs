@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::decide::explain::reason;
 use crate::event::{Event, TimeMark};
-use crate::journal::history::{History, Run, RunState, Waits};
-use crate::journal::record::{Decided, Phase, Record, RunId, StepResult};
+use crate::journal::history::{History, Pause, Run, RunState, Waits};
+use crate::journal::record::{Decided, PauseScope, Phase, Record, RunId, StepResult};
 use crate::journal::store::Stored;
 
 /// A push, in a list.
@@ -53,6 +53,9 @@ pub struct DecisionView {
     pub generation: u64,
     /// The newest time seen of its entity, if it is late.
     pub late_since: Option<Timestamp>,
+    /// Why it could not be decided on, if it was set aside.
+    #[serde(default)]
+    pub set_aside: Option<String>,
     /// Each rule that it concerns. Empty means: none.
     pub rules: Vec<RuleDecisionView>,
 }
@@ -95,14 +98,22 @@ impl From<&Decided> for RuleDecisionView {
 }
 
 impl DecisionView {
-    /// The view of a `decided` record; `None` for any other.
+    /// The view of a `decided` or `set-aside` record; `None` for any other.
     pub fn of(stored: &Stored) -> Option<Self> {
         match &stored.record {
             Record::Decided { generation, late_since, decisions, .. } => Some(Self {
                 at: stored.at,
                 generation: *generation,
                 late_since: *late_since,
+                set_aside: None,
                 rules: decisions.iter().map(RuleDecisionView::from).collect(),
+            }),
+            Record::SetAside { error, .. } => Some(Self {
+                at: stored.at,
+                generation: 0,
+                late_since: None,
+                set_aside: Some(error.clone()),
+                rules: Vec::new(),
             }),
             _ => None,
         }
@@ -244,8 +255,20 @@ pub struct RunStory {
     pub plan: Option<serde_json::Value>,
     /// The rule set by which it was decided last.
     pub generation: Option<u64>,
+    /// What people said to it, in order.
+    #[serde(default)]
+    pub said: Vec<SaidView>,
     /// Its steps in order.
     pub steps: Vec<StepView>,
+}
+
+/// What a person said to a run, or what else befell it between its intent and its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SaidView {
+    /// When.
+    pub at: Timestamp,
+    /// What, in words: `approved by root: looks right`.
+    pub what: String,
 }
 
 impl RunStory {
@@ -255,6 +278,7 @@ impl RunStory {
             run: live.clone().or_else(|| last_state(records))?,
             plan: None,
             generation: None,
+            said: Vec::new(),
             steps: Vec::new(),
         };
         for stored in records {
@@ -263,6 +287,17 @@ impl RunStory {
                     story.run.event = Some(event.to_string());
                     story.plan = Some(plan.clone());
                     story.generation = Some(*generation);
+                }
+                Record::Approved { by, reason, .. } => story.say(stored.at, "approved", by, reason.as_deref()),
+                Record::Rerun { of, by, reason, observed, generation, decided, .. } => {
+                    story.run.event = Some(observed.event.to_string());
+                    story.generation = Some(*generation);
+                    story.plan.clone_from(&decided.plan);
+                    story.say(stored.at, &format!("run {of} done again"), by, reason.as_deref());
+                }
+                Record::RunResumed { from_step, .. } => {
+                    let what = format!("went on from step {} after the daemon died", from_step + 1);
+                    story.said.push(SaidView { at: stored.at, what });
                 }
                 Record::StepStarted { phase, step, name, attempt, .. } => story.steps.push(StepView {
                     phase: *phase,
@@ -293,6 +328,11 @@ impl RunStory {
             }
         }
         Some(story)
+    }
+
+    fn say(&mut self, at: Timestamp, what: &str, by: &str, reason: Option<&str>) {
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        self.said.push(SaidView { at, what: format!("{what} by {by}{reason}") });
     }
 }
 
@@ -330,6 +370,9 @@ pub struct StatusView {
     pub mode: String,
     /// Why the engine is paused, if it is.
     pub paused: Option<PauseView>,
+    /// Every pause that is on, that of the engine included.
+    #[serde(default)]
+    pub pauses: Vec<PauseView>,
     /// Runs that act.
     pub runs_active: usize,
     /// Runs that wait.
@@ -342,10 +385,23 @@ pub struct StatusView {
 /// A pause that is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseView {
+    /// What is held back.
+    #[serde(default)]
+    pub scope: PauseScope,
     /// Why.
     pub reason: Option<String>,
+    /// Who paused it.
+    #[serde(default)]
+    pub by: Option<String>,
     /// When it ends by itself.
     pub until: Option<Timestamp>,
+}
+
+impl PauseView {
+    /// The view of a pause.
+    pub fn of(pause: &Pause) -> Self {
+        Self { scope: pause.scope.clone(), reason: pause.reason.clone(), by: pause.by.clone(), until: pause.until }
+    }
 }
 
 /// Something that happened, as a stream tells it: a record of the journal, without what would make it large. Plans and
@@ -366,6 +422,7 @@ impl Change {
         let Stored { seq, at, mut record, .. } = stored;
         match &mut record {
             Record::Decided { decisions, .. } => decisions.iter_mut().for_each(|decided| decided.plan = None),
+            Record::Rerun { decided, .. } => decided.plan = None,
             Record::RunIntended { plan, .. } => *plan = serde_json::Value::Null,
             Record::StepEnded { result, .. } => {
                 result.stdout.clear();

@@ -115,6 +115,11 @@ pub(super) fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// Who asks, where the account alone does not tell: behind `sudo` everybody is root.
+pub(super) fn person() -> Option<String> {
+    std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty())
+}
+
 /// What the daemon answers when it did something.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Done {}

@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::client::{Client, segment};
-use super::output::{OutputFormat, cell, json, say, table};
+use super::output::{OutputFormat, cell, say, show, table};
 use super::runs::say_story;
 use crate::admin::api::events::EventStory;
-use crate::admin::views::{EventView, RuleDecisionView};
+use crate::admin::views::{DecisionView, EventView, RuleDecisionView};
 use crate::report::printable;
 
 /// What came in, and what each event led to.
@@ -47,17 +47,11 @@ impl Events {
         match self.command.unwrap_or(What::List { limit: 50 }) {
             What::List { limit } => {
                 let events: Vec<EventView> = client.get(&format!("events?limit={limit}"))?;
-                match self.format {
-                    OutputFormat::Json => json(&events),
-                    OutputFormat::Human => list(&events),
-                }
+                show(self.format, &events, |events| list(events));
             }
             What::Show { id } => {
                 let story: EventStory = client.get(&format!("events/{}", segment(&id)))?;
-                match self.format {
-                    OutputFormat::Json => json(&story),
-                    OutputFormat::Human => show(&story),
-                }
+                show(self.format, &story, say_event);
             }
         }
         Ok(())
@@ -81,6 +75,7 @@ fn list(events: &[EventView]) {
 fn led_to(event: &EventView) -> String {
     match &event.decision {
         None => "not decided yet".into(),
+        Some(decision) if decision.set_aside.is_some() => "set aside".into(),
         Some(decision) if decision.late_since.is_some() => "late".into(),
         Some(decision) if decision.rules.is_empty() => "concerns no rule".into(),
         Some(decision) => {
@@ -91,7 +86,7 @@ fn led_to(event: &EventView) -> String {
     }
 }
 
-fn show(story: &EventStory) {
+fn say_event(story: &EventStory) {
     let event = &story.event;
     say(&format!("{}  {}  {}", cell(&event.event, 128), printable(&event.event_type), printable(&event.entity)));
     if let Some(title) = &event.title {
@@ -100,6 +95,9 @@ fn show(story: &EventStory) {
     say(&format!("  received {} by {}", event.received_at, printable(&event.source)));
     match &event.decision {
         None => say("  not decided yet"),
+        Some(DecisionView { set_aside: Some(error), at, .. }) => {
+            say(&format!("  set aside {at}: {}", printable(error)));
+        }
         Some(decision) => {
             say(&format!("  decided {} by rule set {}", decision.at, decision.generation));
             if let Some(newest) = decision.late_since {

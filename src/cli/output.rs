@@ -86,3 +86,11 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
         say(&line(row));
     }
 }
+
+/// Prints a result as the format asks.
+pub(super) fn show<T: serde::Serialize>(format: OutputFormat, value: &T, human: impl FnOnce(&T)) {
+    match format {
+        OutputFormat::Json => json(value),
+        OutputFormat::Human => human(value),
+    }
+}

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 
 use super::Exit;
-use super::client::{Client, Done};
+use super::client::{Client, Done, person};
 use super::output::note;
-use crate::admin::api::PauseRequest;
+use crate::admin::api::state::{PauseRequest, ResumeRequest};
+use crate::admin::views::StatusView;
+use crate::report::printable;
 
 /// Let nothing new start. Survives restart and reload.
 #[derive(Debug, Args)]
@@ -23,16 +24,24 @@ pub(super) struct Pause {
     /// Also end what runs.
     #[arg(long)]
     now: bool,
+    /// Only this rule.
+    #[arg(long, value_name = "ID", conflicts_with = "channel")]
+    rule: Option<String>,
+    /// Only this channel.
+    #[arg(long, value_name = "ID|NAME")]
+    channel: Option<String>,
 }
 
 impl Pause {
     pub(super) fn run(self, config: &Path) -> Exit {
-        let for_ms = self.lasts.map(|lasts| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
-        let request = PauseRequest { reason: self.reason, for_ms, now: self.now };
+        let Self { reason, lasts, now, rule, channel } = self;
+        let for_ms = lasts.map(|lasts| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
+        let what = of_scope(rule.as_deref(), channel.as_deref());
+        let request = PauseRequest { reason, for_ms, now, rule, channel, person: person() };
         let asked = Client::new(config).and_then(|client| client.post::<Done>("pause", &request));
         match asked {
             Ok(Done {}) => {
-                note("paused: nothing new starts; events are still taken and decided");
+                note(&format!("paused: nothing new {what}starts; events are still taken and decided"));
                 Exit::Done
             }
             Err(exit) => exit,
@@ -42,17 +51,46 @@ impl Pause {
 
 /// End the pause.
 #[derive(Debug, Args)]
-pub(super) struct Resume {}
+pub(super) struct Resume {
+    /// Only the pause of this rule.
+    #[arg(long, value_name = "ID", conflicts_with = "channel")]
+    rule: Option<String>,
+    /// Only the pause of this channel, named as it was paused.
+    #[arg(long, value_name = "ID|NAME")]
+    channel: Option<String>,
+}
 
 impl Resume {
     pub(super) fn run(self, config: &Path) -> Exit {
-        match Client::new(config).and_then(|client| client.post::<Done>("resume", &json!({}))) {
-            Ok(Done {}) => {
-                note("resumed");
-                Exit::Done
-            }
-            Err(exit) => exit,
-        }
+        self.ask(config).err().unwrap_or(Exit::Done)
+    }
+
+    fn ask(self, config: &Path) -> Result<(), Exit> {
+        let client = Client::new(config)?;
+        let request = ResumeRequest { rule: self.rule, channel: self.channel, person: person() };
+        let _: Done = client.post("resume", &request)?;
+        note("resumed");
+        note_pauses(&client)
+    }
+}
+
+/// Says what is paused, where something is.
+pub(super) fn note_pauses(client: &Client) -> Result<(), Exit> {
+    let status: StatusView = client.get("status")?;
+    for pause in &status.pauses {
+        let reason = pause.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let by = pause.by.as_deref().map(|by| format!(", by {by}")).unwrap_or_default();
+        let until = pause.until.map(|until| format!(", until {until}")).unwrap_or_default();
+        note(&printable(&format!("{} is PAUSED{reason}{by}{until}", pause.scope)));
+    }
+    Ok(())
+}
+
+fn of_scope(rule: Option<&str>, channel: Option<&str>) -> String {
+    match (rule, channel) {
+        (Some(rule), _) => format!("of rule {} ", printable(rule)),
+        (_, Some(channel)) => format!("of channel {} ", printable(channel)),
+        (None, None) => String::new(),
     }
 }
 

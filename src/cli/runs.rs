@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use serde_json::json as value;
 
 use super::Exit;
-use super::client::{Client, Done, segment};
-use super::output::{OutputFormat, cell, json, note, say, table};
+use super::client::{Client, person, segment};
+use super::output::{OutputFormat, cell, json, note, say, show, table};
+use super::pause::note_pauses;
+use crate::admin::api::runs::{ActRequest, RunDone};
 use crate::admin::views::{RunStory, RunView, StepView};
 use crate::journal::record::{StepEnd, StepResult};
 use crate::report::printable;
@@ -36,20 +37,22 @@ enum What {
         id: String,
     },
     /// Call off a run that waits or acts.
-    Cancel {
-        /// Its id.
-        id: String,
-    },
+    Cancel(About),
     /// Allow a run that waits for approval.
-    Approve {
-        /// Its id.
-        id: String,
-    },
+    Approve(About),
     /// Refuse a run that waits for approval.
-    Deny {
-        /// Its id.
-        id: String,
-    },
+    Deny(About),
+    /// Do a run that ended again: decided afresh, by the rules, guards and state of now.
+    Rerun(About),
+}
+
+#[derive(Debug, Args)]
+struct About {
+    /// The run's id.
+    id: String,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 impl Runs {
@@ -62,30 +65,42 @@ impl Runs {
         match self.command.unwrap_or(What::List { limit: 50 }) {
             What::List { limit } => {
                 let runs: Vec<RunView> = client.get(&format!("runs?limit={limit}"))?;
-                match self.format {
-                    OutputFormat::Json => json(&runs),
-                    OutputFormat::Human => list(&runs),
+                if self.format == OutputFormat::Human {
+                    note_pauses(&client)?;
                 }
+                show(self.format, &runs, |runs| list(runs));
             }
             What::Show { id } => {
                 let story: RunStory = client.get(&format!("runs/{}", segment(&id)))?;
-                match self.format {
-                    OutputFormat::Json => json(&story),
-                    OutputFormat::Human => say_story(&story),
-                }
+                show(self.format, &story, say_story);
             }
-            What::Cancel { id } => act(&client, &id, "cancel", "cancelled")?,
-            What::Approve { id } => act(&client, &id, "approve", "approved")?,
-            What::Deny { id } => act(&client, &id, "deny", "denied")?,
+            What::Cancel(about) => self.format.tell(&about.act(&client, "cancel")?, "is cancelled"),
+            What::Approve(about) => self.format.tell(&about.act(&client, "approve")?, "is approved"),
+            What::Deny(about) => self.format.tell(&about.act(&client, "deny")?, "is denied"),
+            What::Rerun(about) => {
+                let was = printable(&about.id).into_owned();
+                self.format.tell(&about.act(&client, "rerun")?, &format!("does again what {was} did"));
+            }
         }
         Ok(())
     }
 }
 
-fn act(client: &Client, id: &str, verb: &str, done: &str) -> Result<(), Exit> {
-    let _: Done = client.post(&format!("runs/{}/{verb}", segment(id)), &value!({}))?;
-    note(&format!("run {} is {done}", printable(id)));
-    Ok(())
+impl About {
+    fn act(self, client: &Client, verb: &str) -> Result<RunDone, Exit> {
+        let request = ActRequest { reason: self.reason, person: person() };
+        client.post(&format!("runs/{}/{verb}", segment(&self.id)), &request)
+    }
+}
+
+impl OutputFormat {
+    /// Says what was done to a run.
+    fn tell(self, done: &RunDone, what: &str) {
+        match self {
+            Self::Json => json(done),
+            Self::Human => note(&format!("run {} {what}", printable(&done.run))),
+        }
+    }
 }
 
 fn list(runs: &[RunView]) {
@@ -112,6 +127,9 @@ pub(super) fn say_story(story: &RunStory) {
     }
     if let Some(error) = &run.error {
         say(&format!("  {}", printable(error)));
+    }
+    for said in &story.said {
+        say(&format!("  {} {}", said.at, printable(&said.what)));
     }
     story.steps.iter().for_each(say_step);
 }

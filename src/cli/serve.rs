@@ -5,6 +5,7 @@ mod service;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clap::Args;
@@ -14,9 +15,12 @@ use tokio::sync::watch;
 use super::output::complain;
 use super::{Exit, setup};
 use crate::admin;
-use crate::engine::{Engine, GRACE, Options, StartError};
+use crate::engine::{Engine, Options, StartError};
 use crate::report::logging;
 use crate::report::redact::Redactor;
+
+/// What stopping may take beyond the grace time of runs: ending trees that resist, recording that, and closing.
+const ENDING: Duration = Duration::from_secs(20);
 
 /// Run the daemon.
 #[derive(Debug, Args)]
@@ -45,6 +49,9 @@ impl Serve {
         if !closed.is_empty() {
             tracing::debug!(?closed, "inherited descriptors were closed");
         }
+        if let Err(error) = crate::action::process::forbid_core_dumps() {
+            tracing::warn!(%error, "core dumps cannot be forbidden; they could hold secrets");
+        }
         let own_binary = own_binary()?;
         let options = Options { dry_run: self.dry_run, listen: self.listen, own_binary, redactor };
         let admin = config.admin.clone();
@@ -57,7 +64,7 @@ impl Serve {
         let served = match admin::serve(&admin, handle.clone(), stopping).await {
             Ok(served) => served,
             Err(error) => {
-                engine.stop(GRACE).await;
+                engine.stop(Duration::ZERO).await;
                 return Err(fail(&error.to_string(), Exit::Config));
             }
         };
@@ -77,10 +84,12 @@ impl Serve {
             }
         };
         tracing::info!("stanch is stopping");
-        service::stopping(GRACE);
+        let grace = handle.config().limits.grace;
+        // After the grace time trees are ended, and that is recorded.
+        service::stopping(grace + ENDING);
         alive.abort();
         stop_admin.send_replace(true);
-        engine.stop(GRACE).await;
+        engine.stop(grace).await;
         served.ended().await;
         match failed {
             None => Ok(()),
@@ -118,7 +127,7 @@ fn fail(message: &str, exit: Exit) -> Exit {
 
 fn fail_start(error: &StartError) -> Exit {
     let exit = match error {
-        StartError::Store(_) | StartError::Refused(_) => Exit::Journal,
+        StartError::Store(_) | StartError::Refused(_) | StartError::Recovery(_) => Exit::Journal,
         StartError::Receiver(_) | StartError::Secret(_) | StartError::Listen { .. } => Exit::Config,
         StartError::Runner(_) | StartError::Io { .. } => Exit::Internal,
     };

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::world::{World, rule};
 use crate::clock::Timestamp;
-use crate::journal::record::{Record, RunEnd, RunId};
+use crate::journal::record::{PauseScope, Record, RunEnd, RunId};
 
 /// Something that happens.
 #[derive(Debug, Clone)]
@@ -413,18 +413,18 @@ fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
                     if let Some(known) = account.known.get_mut(&run) {
                         known.approved = true;
                     }
-                    world.note(Record::Approved { run, by: "ops".into() });
+                    world.note(Record::Approved { run, by: "ops".into(), reason: None });
                 }
             }
             Happening::Pass { seconds } => world.pass(*seconds),
             Happening::Pause { seconds } => {
                 let until = seconds.map(|seconds| world.now.plus(Duration::from_secs(seconds)));
                 account.paused = Some(until);
-                world.note(Record::Paused { reason: None, until });
+                world.note(Record::Paused { reason: None, until, scope: PauseScope::Everything, by: None });
             }
             Happening::Resume => {
                 account.paused = None;
-                world.note(Record::Resumed);
+                world.note(Record::Resumed { scope: PauseScope::Everything, by: None });
             }
             Happening::Restart { back_s } => {
                 // Pruning drops what nobody can ask for any more, so only what is asked for has to be the same; that
@@ -518,7 +518,7 @@ proptest! {
                 }
                 Happening::Pass { seconds } => world.pass(*seconds),
                 Happening::Restart { back_s } => world.restart(world.now.minus(Duration::from_secs(*back_s))),
-                Happening::Resume => world.note(Record::Resumed),
+                Happening::Resume => world.note(Record::Resumed { scope: PauseScope::Everything, by: None }),
                 Happening::Approve { .. } | Happening::Pause { .. } | Happening::Prune => {}
             }
             world.turns();

@@ -10,7 +10,7 @@ use crate::journal::record::{Outcome, Record, RunEnd};
 
 fn approve(world: &mut World) {
     let (run, _) = world.history.runs.waiting().next().unwrap();
-    let record = Record::Approved { run: run.clone(), by: "ops".into() };
+    let record = Record::Approved { run: run.clone(), by: "ops".into(), reason: None };
     world.note(record);
 }
 

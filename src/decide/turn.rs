@@ -7,7 +7,7 @@ pub use walk::{Next, Walk};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, WHEN, apart, condition, steps_of};
+use super::{Settings, WHEN, apart, condition, digest, steps_of};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
@@ -51,7 +51,7 @@ pub fn readiness(
         Waits::Hold { until } if now < until => return Readiness::NotYet,
         Waits::Hold { .. } | Waits::Queue => {}
     }
-    if history.paused(now).is_some() || history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max {
+    if run.pause(&history.pauses, now).is_some() || history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max {
         return Readiness::NotYet;
     }
     if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= rule.guards.concurrency.max {
@@ -163,7 +163,7 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if target != run.target {
         return Err(format!("its target changed from {} to {target}", run.target));
     }
-    let stage = Stage::Turn { reserved_at: run.decided_at, blocked };
+    let stage = Stage::Turn { reserved_at: run.decided_at, blocked, again: run.again };
     let proposal =
         Proposal { rule, event: &event, target: &target, run: id, dry: false, stage, settings: &settings.guards };
     let consent = match guard::ask(&proposal, history, now) {
@@ -173,7 +173,13 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if consent.queued.is_some() {
         return Ok(Turn::Wait);
     }
-    let plan = plan::steps(steps_of(rule, &consent), &view, &target, now).map_err(|error| error.to_string())?;
+    // What a person allowed is the plan that they were shown, so it is rendered as of then, and must come out the same.
+    let shown = run.shown.as_ref().filter(|_| run.approved);
+    let rendered_at = if shown.is_some() { run.decided_at } else { now };
+    let plan = plan::steps(steps_of(rule, &consent), &view, &target, rendered_at).map_err(|error| error.to_string())?;
+    if shown.is_some_and(|shown| *shown != digest(&plan.to_json())) {
+        return Err("what it would do is no longer what was approved: its rule or its event changed since".into());
+    }
     drop(view);
     Ok(Turn::Start(Box::new(Start { rule: Arc::clone(rule), plan, event })))
 }
@@ -189,8 +195,8 @@ fn no_longer(outcome: &Outcome) -> String {
     }
 }
 
-/// The waiting runs that `event` calls off, as their rules' `hold.cancel_on` asks.
+/// The waiting runs that `event` calls off, as their rules' `hold.cancel_on` asks. Also a late event does: that it came
+/// is what counts.
 pub fn called_off(event: &Event, history: &History) -> Vec<RunId> {
-    let Some(incident) = &event.incident_id else { return Vec::new() };
-    history.runs.cancelled_by(incident, &event.event_type).cloned().collect()
+    history.runs.cancelled_by(&event.entity, event.incident_id.as_ref(), &event.event_type)
 }

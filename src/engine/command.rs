@@ -5,8 +5,9 @@ use tokio::sync::oneshot;
 
 use super::decider::InForce;
 use crate::clock::Timestamp;
-use crate::journal::history::History;
-use crate::journal::record::{Record, RunEnd, RunId};
+use crate::journal::history::{History, Pause};
+use crate::journal::record::{PauseScope, RunEnd, RunId};
+use crate::rule::RuleId;
 
 /// Looks at the state between two rounds; must not take long.
 pub type Look = Box<dyn FnOnce(&History, &InForce, Timestamp) + Send>;
@@ -27,10 +28,19 @@ pub enum Command {
         /// Told once that is on record.
         reply: Reply,
     },
-    /// Record and fold something that a person did: a pause, a resume.
-    Note {
-        /// What.
-        record: Record,
+    /// Turn a kill switch on.
+    Pause {
+        /// Which, and why.
+        pause: Pause,
+        /// Told once it is on record.
+        reply: Reply,
+    },
+    /// Turn a kill switch off.
+    Resume {
+        /// Which.
+        scope: PauseScope,
+        /// Who does.
+        by: String,
         /// Told once it is on record.
         reply: Reply,
     },
@@ -51,9 +61,34 @@ pub enum Command {
         run: RunId,
         /// Who allows it.
         by: String,
+        /// Why.
+        reason: Option<String>,
         /// Told once it is on record.
         reply: Reply,
     },
+    /// Decide on a run anew, because a person has it done again.
+    Rerun {
+        /// What is asked for.
+        again: Again,
+        /// Told once it is on record.
+        reply: Reply,
+    },
+}
+
+/// A run that a person has done again.
+pub struct Again {
+    /// The id that the new run gets.
+    pub run: RunId,
+    /// The run that is repeated.
+    pub of: RunId,
+    /// Its rule.
+    pub rule: RuleId,
+    /// The number in the journal of the event that led to it.
+    pub seq: u64,
+    /// Who asks for it.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// A command that was carried out, to be answered once that is durable.

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::command::{Command, Handled};
-use super::load_event;
+use super::{fault, load_event};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::decide::turn::{self, Next, Start, Walk};
 use crate::decide::{self, Decision, Question, Scope, Settings};
-use crate::event::Event;
+use crate::event::{Event, EventId};
 use crate::journal::history::History;
 use crate::journal::read::Reader;
 use crate::journal::record::{Decided, Observed, Outcome, Record, RunEnd, RunId};
@@ -26,6 +26,13 @@ use crate::runner::{Intent, Runner};
 
 /// How often holds and expiries are looked at.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How often the daemon may die over one event before that is set aside: once can be a coincidence.
+const TRIES_MAX: u32 = 2;
+
+/// After a crash, so many events are decided one by one, each durable before the next, so that the one over which the
+/// daemon dies is known at the next start. Those behind them come in batches: a later start gets to them.
+const ALONE_MAX: usize = 64;
 
 /// How often the history drops what nobody can ask for any more.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -69,11 +76,11 @@ pub struct Decider {
 
 /// What a round of deciding leads to: first all of it is recorded, then it is done.
 #[derive(Default)]
-struct Round {
-    records: Vec<Record>,
+pub(super) struct Round {
+    pub(super) records: Vec<Record>,
     intents: Vec<Intent>,
     /// Answers to give once the round is durable.
-    handled: Vec<Handled>,
+    pub(super) handled: Vec<Handled>,
 }
 
 impl Decider {
@@ -82,6 +89,7 @@ impl Decider {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut look = Periodic::every(TICK);
         let mut prune = Periodic::every(PRUNE_EVERY);
+        self.tell_impossible();
         let left = self.history.drain_undecided();
         self.take_up(left).await?;
         loop {
@@ -130,19 +138,28 @@ impl Decider {
             }
             self.turns(now, look_at_all, &mut round)?;
             self.finish(round, now).await?;
+            self.tell_impossible();
             self.report.observe(&self.history, self.journal.undecided());
         }
     }
 
     /// Decides on what a crash or a stop left undecided.
     async fn take_up(&mut self, left: Vec<Observed>) -> Result<(), EngineError> {
-        for chunk in left.chunks(BATCH_MAX) {
+        let deaths = left.first().map_or(0, |first| self.history.deaths_at(first.seq));
+        let (alone, together) = left.split_at(if deaths > 0 { ALONE_MAX.min(left.len()) } else { 0 });
+        for chunk in alone.chunks(1).chain(together.chunks(BATCH_MAX)) {
             let now = self.clock.now();
             let mut round = Round::default();
             for observed in chunk {
+                if self.history.deaths_at(observed.seq) >= TRIES_MAX {
+                    let error = format!("the daemon died {TRIES_MAX} times while it was to decide on it");
+                    self.set_aside(observed, error, &mut round);
+                    continue;
+                }
                 match load_event(&self.reader, observed.seq)? {
                     Some(event) => self.decide_on(&Arc::new(event), observed.seq, now, &mut round)?,
-                    None => self.history_only(observed, &mut round),
+                    // Without its body it cannot be decided on.
+                    None => self.set_aside(observed, "its body is not kept any more".into(), &mut round),
                 }
             }
             self.turns(now, true, &mut round)?;
@@ -152,15 +169,23 @@ impl Decider {
         Ok(())
     }
 
-    /// An event whose body is gone cannot be decided on; it still orders others.
-    fn history_only(&mut self, observed: &Observed, round: &mut Round) {
+    /// An event that cannot be decided on still orders others.
+    fn set_aside(&mut self, observed: &Observed, error: String, round: &mut Round) {
         self.history.observe(observed);
+        self.record_set_aside(&observed.event, observed.seq, error, round);
+    }
+
+    fn record_set_aside(&mut self, event: &EventId, seq: u64, error: String, round: &mut Round) {
         self.flush_unconcerned(round);
-        round.records.push(Record::SetAside {
-            event: observed.event.clone(),
-            seq: observed.seq,
-            error: "its body is not kept any more".into(),
-        });
+        self.report.set_aside(event, &error);
+        round.records.push(Record::SetAside { event: event.clone(), seq, error });
+    }
+
+    /// Says which records were not folded, since they cannot be.
+    fn tell_impossible(&mut self) {
+        for (seq, impossible) in self.history.take_impossible() {
+            self.report.impossible(seq, &impossible);
+        }
     }
 
     fn take(&mut self, committed: &Committed, now: Timestamp, round: &mut Round) -> Result<(), EngineError> {
@@ -199,8 +224,13 @@ impl Decider {
             settings: &settings,
             scope: Scope::Concerned,
         };
+        fault::at_evaluation(&event.id);
         let decisions = decide::decide(&question, &mut self.history, now);
         self.report.decided(event, &decisions);
+        if let Some(error) = decisions.set_aside {
+            self.record_set_aside(&event.id, seq, error, round);
+            return Ok(());
+        }
         let mut recorded = Vec::new();
         let mut started = Vec::new();
         for decision in decisions.each {
@@ -246,7 +276,7 @@ impl Decider {
         }
     }
 
-    fn intend(&mut self, run: &RunId, start: Start, now: Timestamp, round: &mut Round) {
+    pub(super) fn intend(&mut self, run: &RunId, start: Start, now: Timestamp, round: &mut Round) {
         let record = start.intent(run, self.in_force.rules.generation);
         let Start { rule, plan, event } = start;
         self.history.apply(self.history.last_seq(), now, &record);
@@ -258,10 +288,19 @@ impl Decider {
             event,
             plan,
             generation: self.in_force.rules.generation,
+            resumed: None,
         });
     }
 
-    fn end(&mut self, run: &RunId, end: RunEnd, reason: String, keeps_slot: bool, now: Timestamp, round: &mut Round) {
+    pub(super) fn end(
+        &mut self,
+        run: &RunId,
+        end: RunEnd,
+        reason: String,
+        keeps_slot: bool,
+        now: Timestamp,
+        round: &mut Round,
+    ) {
         let Some(known) = self.history.runs.get(run) else { return };
         let record = turn::unstarted(run, known, end, reason, keeps_slot, now);
         self.history.apply(self.history.last_seq(), now, &record);
@@ -284,7 +323,7 @@ impl Decider {
     }
 
     /// Puts the shared record of events that concern no rule before whatever else the round records.
-    fn flush_unconcerned(&mut self, round: &mut Round) {
+    pub(super) fn flush_unconcerned(&mut self, round: &mut Round) {
         if let Some((from_seq, to_seq)) = self.unconcerned.take() {
             round.records.push(Record::Decided {
                 from_seq,
@@ -295,60 +334,6 @@ impl Decider {
                 decisions: Vec::new(),
             });
         }
-    }
-
-    fn handle(&mut self, command: Command, now: Timestamp, round: &mut Round) {
-        match command {
-            Command::Stop => {}
-            Command::Inspect(look) => look(&self.history, &self.in_force, now),
-            Command::PutInForce { in_force, reply } => {
-                // They were decided by the set that was in force until now.
-                self.flush_unconcerned(round);
-                let record = Record::Reloaded {
-                    generation: in_force.rules.generation,
-                    rules_hash: in_force.rules.hash.clone(),
-                    rules: in_force.rules.rules.len(),
-                };
-                self.in_force = in_force;
-                self.note(record, now, round);
-                round.handled.push(Handled { reply, answer: Ok(()) });
-            }
-            Command::Note { record, reply } => {
-                self.note(record, now, round);
-                round.handled.push(Handled { reply, answer: Ok(()) });
-            }
-            Command::EndWaiting { run, end, reason, reply } => {
-                let answer = match self.history.runs.get(&run) {
-                    // Only what was asked of a person can be denied.
-                    Some(known) if end == RunEnd::Denied && !known.awaits_approval() => {
-                        Err(format!("run {run} does not wait for approval"))
-                    }
-                    Some(known) if known.is_waiting() => Ok(()),
-                    Some(_) => Err(format!("run {run} does not wait any more")),
-                    None => Err(format!("no run {run} waits or acts")),
-                };
-                if answer.is_ok() {
-                    self.end(&run, end, reason, true, now, round);
-                }
-                round.handled.push(Handled { reply, answer });
-            }
-            Command::Approve { run, by, reply } => {
-                let answer = match self.history.runs.get(&run) {
-                    Some(known) if known.awaits_approval() => Ok(()),
-                    Some(_) => Err(format!("run {run} does not wait for approval")),
-                    None => Err(format!("no run {run} waits or acts")),
-                };
-                if answer.is_ok() {
-                    self.note(Record::Approved { run, by }, now, round);
-                }
-                round.handled.push(Handled { reply, answer });
-            }
-        }
-    }
-
-    fn note(&mut self, record: Record, now: Timestamp, round: &mut Round) {
-        self.history.apply(self.history.last_seq(), now, &record);
-        round.records.push(record);
     }
 
     /// Makes a round durable, and then does what it says.

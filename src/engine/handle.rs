@@ -2,21 +2,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use super::command::Command;
+use super::command::{Again, Command};
 use super::decider::InForce;
 use super::reload::{self, ReloadError, Reloaded};
 use super::{Options, receiver};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::decide::rerun::RERUNS_MAX;
 use crate::journal::Journal;
-use crate::journal::history::History;
+use crate::journal::history::{History, Pause, Run};
 use crate::journal::read::Reader;
-use crate::journal::record::{Record, RunEnd, RunId};
+use crate::journal::record::{PauseScope, RunEnd, RunId};
 use crate::journal::store::StoreError;
 use crate::report::Report;
 use crate::report::logging::SharedRedactor;
@@ -48,6 +48,16 @@ pub(super) struct Shared {
     pub(super) commits: watch::Receiver<()>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
+    /// One rerun at a time.
+    pub(super) rerunning: Mutex<()>,
+}
+
+/// What was done, with the reason that a person gave for it.
+fn because(done: String, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("{done}: {why}"),
+        None => done,
+    }
 }
 
 /// A handle to a running engine.
@@ -86,9 +96,9 @@ impl Handle {
         &self.shared.report
     }
 
-    /// The metrics as Prometheus reads them.
-    pub fn metrics_text(&self, paused: bool) -> String {
-        self.shared.report.metrics_text(self.shared.journal.path(), paused)
+    /// The metrics as Prometheus reads them; `paused` is the whole engine, `pauses` counts all that is paused.
+    pub fn metrics_text(&self, paused: bool, pauses: usize) -> String {
+        self.shared.report.metrics_text(self.shared.journal.path(), paused, pauses)
     }
 
     /// Is marked as changed after each commit of the journal: whoever follows it reads on then, at their own pace.
@@ -158,26 +168,48 @@ impl Handle {
         answer.await.map_err(|_| Refusal::Stopping)?.map_err(Refusal::Cannot)
     }
 
-    /// Lets nothing new start. With `now`, also ends what runs.
-    pub async fn pause(&self, reason: Option<String>, lasts: Option<Duration>, now: bool) -> Result<(), Refusal> {
-        let until = lasts.map(|lasts| self.now().plus(lasts));
-        self.ask(|reply| Command::Note { record: Record::Paused { reason, until }, reply }).await?;
+    /// Lets nothing new of a scope start. With `now`, also ends what runs of it.
+    ///
+    /// # Errors
+    /// When there is no such rule, or too much is paused already.
+    pub async fn pause(&self, pause: Pause, now: bool) -> Result<(), Refusal> {
+        let scope = pause.scope.clone();
+        self.ask(|reply| Command::Pause { pause, reply }).await?;
         if now {
-            for run in self.runner().active() {
-                self.runner().cancel(&run.run, "the engine was paused with --now");
+            // Whatever was decided upon before the pause has been handed to the runner by now.
+            let runs = self.inspect({
+                let scope = scope.clone();
+                move |history, _, _| -> Vec<RunId> {
+                    let is_covered = |run: &Run| scope.covers(&run.rule, run.channel, run.channel_name.as_deref());
+                    history
+                        .runs
+                        .iter()
+                        .filter(|(_, run)| !run.is_waiting() && is_covered(run))
+                        .map(|(id, _)| id.clone())
+                        .collect()
+                }
+            });
+            for run in runs.await? {
+                self.runner().cancel(&run, &format!("{scope} was paused with --now"));
             }
         }
         Ok(())
     }
 
-    /// Lets runs start again.
-    pub async fn resume(&self) -> Result<(), Refusal> {
-        self.ask(|reply| Command::Note { record: Record::Resumed, reply }).await
+    /// Lets runs of a scope start again.
+    ///
+    /// # Errors
+    /// When that rule or channel is not paused.
+    pub async fn resume(&self, scope: PauseScope, by: String) -> Result<(), Refusal> {
+        self.ask(|reply| Command::Resume { scope, by, reply }).await
     }
 
     /// Calls off a run that waits or acts.
-    pub async fn cancel(&self, run: RunId, by: &str) -> Result<(), Refusal> {
-        let reason = format!("cancelled by {by}");
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn cancel(&self, run: RunId, by: &str, why: Option<&str>) -> Result<(), Refusal> {
+        let reason = because(format!("cancelled by {by}"), why);
         if self.runner().cancel(&run, &reason) {
             return Ok(());
         }
@@ -185,14 +217,57 @@ impl Handle {
     }
 
     /// Allows a run that waits for approval.
-    pub async fn approve(&self, run: RunId, by: String) -> Result<(), Refusal> {
-        self.ask(|reply| Command::Approve { run, by, reply }).await
+    ///
+    /// # Errors
+    /// When it does not wait for approval, or not any more.
+    pub async fn approve(&self, run: RunId, by: String, reason: Option<String>) -> Result<(), Refusal> {
+        self.ask(|reply| Command::Approve { run, by, reason, reply }).await
     }
 
     /// Refuses a run that waits for approval.
-    pub async fn deny(&self, run: RunId, by: &str) -> Result<(), Refusal> {
-        let reason = format!("denied by {by}");
+    ///
+    /// # Errors
+    /// When it does not wait for approval, or not any more.
+    pub async fn deny(&self, run: RunId, by: &str, why: Option<&str>) -> Result<(), Refusal> {
+        let reason = because(format!("denied by {by}"), why);
         self.ask(|reply| Command::EndWaiting { run, end: RunEnd::Denied, reason, reply }).await
+    }
+
+    /// Has a run that ended done again, as a new run, whose id is given back. It is decided upon afresh.
+    ///
+    /// # Errors
+    /// Why it is not done again.
+    pub async fn rerun(&self, of: RunId, by: String, reason: Option<String>) -> Result<RunId, Refusal> {
+        // Two that come at once must not choose the same id.
+        let _one_at_a_time = self.shared.rerunning.lock().await;
+        let is_live = self.inspect({
+            let of = of.clone();
+            move |history, _, _| history.runs.get(&of).is_some()
+        });
+        if is_live.await? {
+            return Err(Refusal::Cannot(format!("run {of} has not ended yet")));
+        }
+        let found = self.read({
+            let of = of.clone();
+            move |reader| {
+                let Some(origin) = reader.origin_of(of.as_str())? else { return Ok(None) };
+                for nth in 1..=RERUNS_MAX {
+                    let run = RunId::derive(&origin.event, &origin.rule, nth);
+                    if reader.about_run(run.as_str())?.is_empty() {
+                        return Ok(Some((origin, Some(run))));
+                    }
+                }
+                Ok(Some((origin, None)))
+            }
+        });
+        let found = found.await.map_err(|error| Refusal::Cannot(error.to_string()))?;
+        let (origin, run) = found.ok_or_else(|| Refusal::Cannot(format!("there is no run {of} to do again")))?;
+        let run = run.ok_or_else(|| {
+            Refusal::Cannot(format!("what run {of} does was done again {RERUNS_MAX} times already, which is the limit"))
+        })?;
+        let again = Again { run: run.clone(), of, rule: origin.rule, seq: origin.seq, by, reason };
+        self.ask(|reply| Command::Rerun { again, reply }).await?;
+        Ok(run)
     }
 
     /// Reads config, rules, scripts and secrets again and puts them into force, all or nothing. Without `force`, a

@@ -2,56 +2,125 @@
 
 use std::sync::Arc;
 
+use super::decider::{EngineError, InForce};
+use super::load_event;
 use crate::action::process;
-use crate::clock::Clock;
-use crate::journal::history::{History, RunState};
+use crate::clock::{Clock, Timestamp};
+use crate::decide::resume::{self, CutOff, Resumption};
+use crate::event::Event;
+use crate::journal::Journal;
+use crate::journal::history::{History, Run, RunState};
+use crate::journal::read::Reader;
 use crate::journal::record::{Record, RunEnd, RunId};
-use crate::journal::{Journal, Refused};
+use crate::journal::store::StoreError;
 use crate::report::Report;
+use crate::runner::{Intent, Resumed};
 
-/// Ends every run that was acting when the daemon died: first what is left of its processes, then its record. It
-/// may have done anything, so it is never simply run again.
-pub(super) async fn end_interrupted(
-    history: &mut History,
-    journal: &Journal,
-    clock: &dyn Clock,
-    report: &Arc<Report>,
-) -> Result<(), Refused> {
-    let interrupted: Vec<RunId> = history
-        .runs
-        .iter()
-        .filter(|(_, run)| matches!(run.state, RunState::Active { .. }))
-        .map(|(id, _)| id.clone())
-        .collect();
-    if interrupted.is_empty() {
-        return Ok(());
+/// What recovery works with.
+pub(super) struct Recovery<'a> {
+    pub(super) journal: &'a Journal,
+    pub(super) reader: &'a Reader,
+    pub(super) in_force: &'a InForce,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) report: &'a Report,
+    /// Where the dead daemon put the processes of steps, if it did.
+    pub(super) cgroups: Option<&'a process::Cgroups>,
+}
+
+impl Recovery<'_> {
+    /// Sees to every run that was acting when the daemon died: first what is left of its processes is ended, then it
+    /// is recorded what becomes of it. It may have done anything, so it ends as `interrupted`, unless all that it has
+    /// not finished may be done twice; what goes on is given back, to be started once the runner is there.
+    pub(super) async fn run(&self, history: &mut History) -> Result<Vec<Intent>, EngineError> {
+        let mut cut_off: Vec<RunId> = history.in_doubt().cloned().collect();
+        cut_off.sort_unstable();
+        let (mut records, mut intents) = (Vec::new(), Vec::new());
+        let now = self.clock.now();
+        for id in cut_off {
+            let Some(known) = history.runs.get(&id).cloned() else { continue };
+            let left = end_processes(&id, self.cgroups).await;
+            let record = match self.resumption(&id, &known, history, now)? {
+                Ok(resumption) => {
+                    tracing::warn!(run = %id, from_step = resumption.from_step, left, "a run that a crash cut off goes on");
+                    let generation = self.in_force.rules.generation;
+                    let record = Record::RunResumed { run: id.clone(), from_step: resumption.from_step, generation };
+                    intents.push(self.intent(&id, resumption));
+                    record
+                }
+                Err(why) => interrupted(&id, &known, &format!("{left}; it does not go on: {why}"), now),
+            };
+            history.apply(history.last_seq(), now, &record);
+            self.report.ended_waiting(&record);
+            records.push(record);
+        }
+        if !records.is_empty() {
+            self.journal.append_folded(now, records).await?;
+        }
+        Ok(intents)
     }
-    let mut records = Vec::new();
-    let now = clock.now();
-    for run in interrupted {
-        let Some(known) = history.runs.get(&run) else { continue };
-        let RunState::Active { since } = known.state else { continue };
-        // Nothing of ours was started yet, so no process is too young to be left over. Our own start would be the
-        // wrong bound: start times come in ticks of 10 ms, and a daemon restarts within one.
-        let (found, left) = process::end_leftovers(&run, process::StartTime::MAX).await;
-        let left = match (found, left) {
-            (0, _) => String::new(),
-            (found, 0) => format!("; {found} of its processes were still there and were ended"),
-            (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),
+
+    fn resumption(
+        &self,
+        id: &RunId,
+        run: &Run,
+        history: &History,
+        now: Timestamp,
+    ) -> Result<Result<Resumption, String>, StoreError> {
+        let Some(trigger) = self.event(run.seq)? else {
+            return Ok(Err("the body of its event is not kept any more".into()));
         };
-        let record = Record::RunEnded {
+        let newest = match history.newest.get(&run.entity) {
+            Some(newest) if newest.seq != run.seq => self.event(newest.seq)?,
+            _ => None,
+        };
+        let records = self.reader.about_run(id.as_str())?;
+        let InForce { rules, settings } = self.in_force;
+        let cut_off = CutOff { run, records: &records, trigger: &trigger, newest: newest.as_deref(), rules, settings };
+        Ok(resume::resume(&cut_off, history, now))
+    }
+
+    fn event(&self, seq: u64) -> Result<Option<Arc<Event>>, StoreError> {
+        Ok(load_event(self.reader, seq)?.map(Arc::new))
+    }
+
+    fn intent(&self, run: &RunId, resumption: Resumption) -> Intent {
+        let Resumption { start, finished, tries, .. } = resumption;
+        Intent {
             run: run.clone(),
-            rule: known.rule.clone(),
-            target: known.target.clone(),
-            end: RunEnd::Interrupted,
-            acted: true,
-            keeps_slot: true,
-            error: Some(format!("the daemon died between the run's intent and its outcome{left}")),
-            duration_ms: u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX),
-        };
-        history.apply(history.last_seq(), now, &record);
-        report.ended_waiting(&record);
-        records.push(record);
+            rule: start.rule,
+            sandbox: Arc::clone(&self.in_force.rules.sandbox),
+            event: start.event,
+            plan: start.plan,
+            generation: self.in_force.rules.generation,
+            resumed: Some(Resumed { finished, tries }),
+        }
     }
-    journal.append_folded(now, records).await
+}
+
+/// Ends what is left of a run's processes, and says what that was.
+async fn end_processes(run: &RunId, cgroups: Option<&process::Cgroups>) -> String {
+    // Nothing of ours was started yet, so no process is too young to be left over. Our own start would be the
+    // wrong bound: start times come in ticks of 10 ms, and a daemon restarts within one.
+    match process::end_leftovers(run, process::StartTime::MAX, cgroups).await {
+        (0, _) => String::new(),
+        (found, 0) => format!("; {found} of its processes were still there and were ended"),
+        (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),
+    }
+}
+
+fn interrupted(id: &RunId, run: &Run, more: &str, now: Timestamp) -> Record {
+    let since = match run.state {
+        RunState::Active { since } => since,
+        RunState::Waiting(_) => now,
+    };
+    Record::RunEnded {
+        run: id.clone(),
+        rule: run.rule.clone(),
+        target: run.target.clone(),
+        end: RunEnd::Interrupted,
+        acted: true,
+        keeps_slot: true,
+        error: Some(format!("the daemon died between the run's intent and its outcome{more}")),
+        duration_ms: u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX),
+    }
 }

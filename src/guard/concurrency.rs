@@ -60,14 +60,14 @@ pub fn gate(proposal: &Proposal<'_>) -> String {
 
 fn is_taken(proposal: &Proposal<'_>, history: &History, lock: &str, max: u32) -> bool {
     let overtakes = match proposal.stage {
-        Stage::First => history.runs.queued_for(lock) > 0,
+        Stage::First | Stage::Again => history.runs.queued_for(lock) > 0,
         Stage::Turn { blocked, .. } => blocked.contains(lock),
     };
     overtakes || history.runs.holders(lock) >= max
 }
 
 fn queue(proposal: &Proposal<'_>, history: &History, behind: String) -> Verdict {
-    if proposal.is_first() && history.runs.waiting_len() >= WAITING_MAX {
+    if !matches!(proposal.stage, Stage::Turn { .. }) && history.runs.waiting_len() >= WAITING_MAX {
         return Verdict::Object(Objection::new(
             "concurrency",
             format!("{behind}, and {WAITING_MAX} runs wait already"),

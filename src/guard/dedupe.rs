@@ -9,6 +9,9 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) ->
         Ok(slot) => slot,
         Err(error) => return Verdict::Object(Objection::new("dedupe", error.to_string(), None)),
     };
+    if proposal.is_again() {
+        return Verdict::Pass;
+    }
     match history.slots.get(&proposal.rule.id, &slot, proposal.dry, now) {
         Some(taken) if taken.run != *proposal.run => {
             let reason = match taken.until {

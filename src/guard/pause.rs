@@ -1,20 +1,18 @@
-//! The kill switch: a paused engine starts nothing new.
+//! The kill switch: what is paused starts nothing new.
 
 use super::{Objection, Proposal, Stage, Verdict};
 use crate::clock::Timestamp;
 use crate::journal::history::History;
 
 pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
-    let Some(pause) = history.paused(now) else { return Verdict::Pass };
-    match proposal.stage {
-        Stage::First => {
-            let reason = match &pause.reason {
-                Some(reason) => format!("the engine is paused: {reason}"),
-                None => "the engine is paused".to_owned(),
-            };
-            Verdict::Object(Objection::new("pause", reason, pause.until))
+    let event = proposal.event;
+    let pause = history.pauses.over(&proposal.rule.id, event.channel_id(), event.channel_name(), now);
+    match (pause, proposal.stage) {
+        (None, _) => Verdict::Pass,
+        (Some(pause), Stage::First | Stage::Again) => {
+            Verdict::Object(Objection::new("pause", pause.in_words(), pause.until))
         }
         // What was decided before the pause is not thrown away: it waits, and expires if the pause lasts too long.
-        Stage::Turn { .. } => Verdict::Queue { behind: "the engine is paused".into() },
+        (Some(pause), Stage::Turn { .. }) => Verdict::Queue { behind: pause.in_words() },
     }
 }

@@ -10,7 +10,8 @@ use super::window_at;
 use crate::clock::Timestamp;
 use crate::config::Schedule;
 use crate::decide::world::{START, World, rule};
-use crate::journal::record::{Outcome, Record, RunEnd};
+use crate::journal::record::{Outcome, PauseScope, Record, RunEnd};
+use crate::rule::RuleId;
 
 fn after(seconds: u64) -> Timestamp {
     START.plus(Duration::from_secs(seconds))
@@ -43,16 +44,54 @@ fn objects(outcome: &Outcome, expected: &str, expected_until: Option<Timestamp>)
     }
 }
 
+fn paused(scope: PauseScope, until: Option<Timestamp>) -> Record {
+    Record::Paused { reason: None, until, scope, by: None }
+}
+
+#[test]
+fn a_pause_of_a_rule_or_a_channel_holds_back_nothing_else() {
+    let mut world = World::new(&[rule("a", ""), rule("b", "")].concat());
+    let outcomes = |world: &mut World, incident: &str| -> Vec<&'static str> {
+        let decided = world.send("i_new", incident, incident);
+        for run in world.active() {
+            world.end(&run, RunEnd::Succeeded);
+        }
+        decided.iter().map(|one| one.outcome.name()).collect()
+    };
+    world.note(paused(PauseScope::Rule(RuleId::new("a")), None));
+    assert_eq!(outcomes(&mut world, "i1"), ["suppressed", "run"]);
+    world.note(Record::Resumed { scope: PauseScope::Rule(RuleId::new("a")), by: None });
+    for channel in ["Orders", "5"] {
+        world.note(paused(PauseScope::Channel(channel.into()), None));
+        assert_eq!(outcomes(&mut world, "i2"), ["suppressed", "suppressed"]);
+        world.note(Record::Resumed { scope: PauseScope::Channel(channel.into()), by: None });
+    }
+    world.note(paused(PauseScope::Channel("6".into()), None));
+    assert_eq!(outcomes(&mut world, "i3"), ["run", "run"]);
+}
+
+#[test]
+fn a_run_that_waits_outlasts_a_pause_of_its_channel_without_holding_up_others() {
+    let mut world = guarded("hold: { for: 1m }");
+    world.send("i_new", "i1", "a");
+    world.note(paused(PauseScope::Channel("Orders".into()), None));
+    world.pass(60);
+    assert!(world.turns().is_empty() && world.active().is_empty());
+    world.note(Record::Resumed { scope: PauseScope::Channel("Orders".into()), by: None });
+    world.turns();
+    assert_eq!(world.active().len(), 1);
+}
+
 #[test]
 fn a_pause_objects_until_it_ends() {
     let mut world = World::new(&rule("a", ""));
-    world.note(Record::Paused { reason: None, until: Some(after(60)) });
+    world.note(paused(PauseScope::Everything, Some(after(60))));
     objects(&act(&mut world, "i1", "a"), "pause", Some(after(60)));
     world.pass(60);
     acts(&mut world, "i1", "a");
-    world.note(Record::Paused { reason: None, until: None });
+    world.note(paused(PauseScope::Everything, None));
     objects(&act(&mut world, "i2", "a"), "pause", None);
-    world.note(Record::Resumed);
+    world.note(Record::Resumed { scope: PauseScope::Everything, by: None });
     acts(&mut world, "i2", "a");
 }
 
@@ -130,6 +169,42 @@ fn attempts_escalate_once_and_then_object() {
     world.end(&run, RunEnd::Succeeded);
     objects(&act(&mut world, "i3", "a"), "attempts", Some(after(3600)));
     acts(&mut world, "i4", "b");
+}
+
+/// An alert's push; of `incident` unless that is empty.
+fn alert(world: &World, kind: &str, alert: &str, incident: &str) -> crate::event::Event {
+    let mut push = json!({
+        "event_id": format!("{kind} {alert}"), "event_time": world.now.as_millis(), "event_type": kind,
+        "alert": { "alert_id": alert, "progress": "Triggered", "channel_id": 5, "labels": { "host": alert } },
+    });
+    if !incident.is_empty() {
+        push["alert"]["incident"] = json!({ "incident_id": incident });
+    }
+    crate::event::read(push.to_string().into(), "a".into(), world.now).unwrap()
+}
+
+#[test]
+fn a_held_run_for_an_alert_is_called_off_by_its_own_alert_or_incident_and_no_other() {
+    for (incident, kind, other, called_off) in [
+        ("", "a_update", "a1", true),
+        ("", "a_update", "a2", false),
+        ("i1", "a_update", "a1", true),
+        ("i1", "a_update", "a2", false),
+    ] {
+        let mut world = guarded("hold: { for: 5m, cancel_on: [a_update, i_ack] }");
+        let event = alert(&world, "a_new", "a1", incident);
+        assert_eq!(world.take(event)[0].outcome.name(), "held");
+        let event = alert(&world, kind, other, incident);
+        world.take(event);
+        assert_eq!(world.history.runs.waiting_len() == 0, called_off, "{incident} {kind} {other}");
+    }
+    let mut world = guarded("hold: { for: 5m, cancel_on: [i_ack] }");
+    let event = alert(&world, "a_new", "a1", "i1");
+    world.take(event);
+    world.send("i_ack", "i2", "a");
+    assert_eq!(world.history.runs.waiting_len(), 1);
+    world.send("i_ack", "i1", "a");
+    assert_eq!(world.history.runs.waiting_len(), 0);
 }
 
 #[test]
@@ -237,5 +312,28 @@ fn a_window_is_of_its_own_time_zone_also_where_clocks_are_set() {
     assert_eq!(
         window_at(&night, at("2026-03-29T00:00:00Z")),
         Some((at("2026-03-28T21:00:00Z"), at("2026-03-29T05:00:00Z")))
+    );
+}
+
+#[test]
+fn a_window_is_told_by_the_wall_also_where_an_hour_is_missing_or_comes_twice() {
+    // Clocks in Berlin go from 3:00 back to 2:00 on 2026-10-25, so 2:00 to 3:00 comes twice: the window lasts two hours.
+    let twice = schedule((2, 0), (3, 0), "Europe/Berlin");
+    assert_eq!(
+        window_at(&twice, at("2026-10-25T01:30:00Z")),
+        Some((at("2026-10-25T00:00:00Z"), at("2026-10-25T02:00:00Z")))
+    );
+    // On 2026-03-29 there is no 2:15 and no 2:45: the window comes as late after midnight as ever, which is from 3:15 on.
+    let missing = schedule((2, 15), (2, 45), "Europe/Berlin");
+    assert_eq!(
+        window_at(&missing, at("2026-03-29T01:20:00Z")),
+        Some((at("2026-03-29T01:15:00Z"), at("2026-03-29T01:45:00Z")))
+    );
+    assert_eq!(window_at(&missing, at("2026-03-29T00:59:59Z")), None);
+    // A night that begins before the clocks are set ends by the new time.
+    let night = schedule((22, 0), (7, 0), "Europe/Berlin");
+    assert_eq!(
+        window_at(&night, at("2026-10-25T05:30:00Z")),
+        Some((at("2026-10-24T20:00:00Z"), at("2026-10-25T06:00:00Z")))
     );
 }

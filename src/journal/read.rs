@@ -1,14 +1,16 @@
 //! Reading the journal beside its writer: what commands, the API and `explain` ask for.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::OptionalExtension;
 
 use super::history::Newest;
 use super::record::Observed;
-use super::record::Record;
+use super::record::{Decided, Record};
 use super::store::{Store, StoreError, Stored, Verified, failed};
-use crate::event::Entity;
+use crate::event::{Entity, EventId};
+use crate::rule::RuleId;
 
 /// How many records a look back for the decision behind a run goes over: a run that waits longer than that many
 /// records take to be written has long expired.
@@ -66,22 +68,6 @@ impl Reader {
         )
     }
 
-    /// The decisions on the pushes from `from_seq` to `to_seq`, in order: one look at that stretch of the journal,
-    /// where [`Self::decision_on`] would look once for each push.
-    pub fn decisions_between(&self, from_seq: u64, to_seq: u64) -> Result<Vec<Stored>, StoreError> {
-        let mut found = Vec::new();
-        self.walk(
-            "SELECT seq, at, data, NULL FROM record WHERE seq > ?1 AND kind = 'decided' ORDER BY seq",
-            [from_seq],
-            |stored| {
-                let reached = matches!(&stored.record, Record::Decided { to_seq: last, .. } if *last >= to_seq);
-                found.push(stored);
-                !reached
-            },
-        )?;
-        Ok(found)
-    }
-
     /// The decision that led to a run, looked for among the last [`LOOK_BACK_MAX`] records up to `seq`. A run that
     /// never acted has no other record that names its event.
     pub fn decision_behind(&self, run: &str, seq: u64) -> Result<Option<Stored>, StoreError> {
@@ -110,6 +96,39 @@ impl Reader {
         self.many("SELECT seq, at, data, NULL FROM record WHERE run = ?1 ORDER BY seq", [run])
     }
 
+    /// What led to a run: the intent or the rerun names it; where it never came to that, the decision does.
+    pub fn origin_of(&self, run: &str) -> Result<Option<Origin>, StoreError> {
+        let records = self.about_run(run)?;
+        let named = records.iter().find_map(|stored| match &stored.record {
+            Record::RunIntended { event, rule, .. } => Some((event.to_string(), rule.clone())),
+            Record::Rerun { observed, decided, .. } => Some((observed.event.to_string(), decided.rule.clone())),
+            _ => None,
+        });
+        let (event, rule) = match (named, records.first()) {
+            (Some(named), _) => named,
+            (None, None) => return Ok(None),
+            // Decisions are not filed by run. It lies behind, so the search goes back from there.
+            (None, Some(first)) => {
+                let decided = self.one(
+                    "SELECT seq, at, data, NULL FROM record
+                     WHERE seq < ?1 AND kind = 'decided' AND instr(data, ?2) > 0 ORDER BY seq DESC LIMIT 1",
+                    (first.seq, format!("\"run\":\"{run}\"")),
+                )?;
+                let Some(Record::Decided { event: Some(event), decisions, .. }) = decided.map(|stored| stored.record)
+                else {
+                    return Ok(None);
+                };
+                let is_it = |decided: &&Decided| {
+                    decided.reservation.as_ref().is_some_and(|reservation| reservation.run.as_str() == run)
+                };
+                let Some(decided) = decisions.iter().find(is_it) else { return Ok(None) };
+                (event.to_string(), decided.rule.clone())
+            }
+        };
+        let push = self.push(&event)?;
+        Ok(push.map(|push| Origin { seq: push.seq, event: EventId::new(event), rule }))
+    }
+
     /// The record of a run's intent; `None` where it never acted.
     pub fn intent_of(&self, run: &str) -> Result<Option<Stored>, StoreError> {
         self.one(
@@ -127,14 +146,37 @@ impl Reader {
         )
     }
 
-    /// The decision on the push with this number, whether it has a record of its own or shares one.
+    /// What was decided on the pushes with these numbers, or why each was set aside, in their order.
+    pub fn decisions_on(&self, pushes: &[u64]) -> Result<Vec<Option<Stored>>, StoreError> {
+        let mut found: BTreeMap<u64, Option<Stored>> = pushes.iter().map(|seq| (*seq, None)).collect();
+        let (Some(oldest), Some(newest)) = (found.keys().next().copied(), found.keys().next_back().copied()) else {
+            return Ok(Vec::new());
+        };
+        // Events are decided in their order and soon after they came, so one way through what follows the oldest meets
+        // all that concerns them, and ends where the newest is settled.
+        let mut missing = found.len();
+        let sql = "SELECT seq, at, data, NULL FROM record
+                   WHERE seq > ?1 AND kind IN ('decided', 'set-aside') ORDER BY seq";
+        self.walk(sql, [oldest], |stored| {
+            let (from, to) = match &stored.record {
+                Record::Decided { from_seq, to_seq, .. } => (*from_seq, *to_seq),
+                Record::SetAside { seq, .. } => (*seq, *seq),
+                _ => return true,
+            };
+            if from <= to {
+                for (_, decision) in found.range_mut(from..=to).filter(|(_, decision)| decision.is_none()) {
+                    *decision = Some(stored.clone());
+                    missing -= 1;
+                }
+            }
+            missing > 0 && to < newest
+        })?;
+        Ok(pushes.iter().map(|seq| found.get(seq).cloned().flatten()).collect())
+    }
+
+    /// What was decided on the push with this number, or why it was set aside.
     pub fn decision_on(&self, seq: u64) -> Result<Option<Stored>, StoreError> {
-        // Decisions follow their events closely: the first one that reaches as far as `seq` is it.
-        self.one(
-            "SELECT seq, at, data, NULL FROM record
-             WHERE seq > ?1 AND kind = 'decided' AND json_extract(data, '$.to_seq') >= ?1 ORDER BY seq LIMIT 1",
-            [seq],
-        )
+        Ok(self.decisions_on(&[seq])?.pop().flatten())
     }
 
     /// Reads records in order, from `from_seq` on, and hands each to `visit` until it says no.
@@ -215,6 +257,17 @@ impl Reader {
         let rows = statement.query_map(params, |row| Ok(self.0.stored(row))).map_err(fail)?;
         rows.map(|row| row.map_err(fail)?).collect()
     }
+}
+
+/// What led to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The number in the journal of its event.
+    pub seq: u64,
+    /// Its event.
+    pub event: EventId,
+    /// Its rule.
+    pub rule: RuleId,
 }
 
 /// What the fold needs to know of a stored push; `None` for any other record.

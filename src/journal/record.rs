@@ -1,6 +1,10 @@
 //! The records of the journal. Each is self-contained: folding it needs no rule set, since the rules may have
 //! changed since it was written.
 
+mod scope;
+
+pub use scope::PauseScope;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,7 +52,7 @@ impl fmt::Display for RunId {
 }
 
 /// What the fold and the ordering need to know of an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// The journal's sequence number of it.
     pub seq: u64,
@@ -205,9 +209,11 @@ impl RunEnd {
 }
 
 impl RunEnd {
-    /// Whether it counts for the breaker: something was done, and the condition is not known to be gone.
+    /// Whether it counts for the breaker: something was done, and the condition is not known to be gone. A run that
+    /// was interrupted tells of the daemon, not of its rule; what a crash counts for is in
+    /// [`History`](super::history::History).
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Failed | Self::TimedOut | Self::Interrupted | Self::Unverified)
+        matches!(self, Self::Failed | Self::TimedOut | Self::Unverified)
     }
 }
 
@@ -301,6 +307,12 @@ pub struct Reservation {
     /// Event types of its incident that call it off while it is held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_on: Vec<String>,
+    /// The name of its channel, where it has one: pauses are told by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_name: Option<String>,
+    /// The digest of the plan that a person is asked to approve. What acts must be that plan and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
 }
 
 /// A match that counts towards a threshold.
@@ -397,6 +409,32 @@ pub enum Record {
         /// What it will do.
         plan: Value,
     },
+    /// A run that a crash cut off goes on, because every step that it has not finished may be repeated.
+    RunResumed {
+        /// The run.
+        run: RunId,
+        /// The first step that is done again, from 0.
+        from_step: usize,
+        /// The rule set by which it was allowed to go on.
+        generation: u64,
+    },
+    /// A person had a run done again, and that was decided upon.
+    Rerun {
+        /// The new run.
+        run: RunId,
+        /// The run that it repeats.
+        of: RunId,
+        /// Who, as the admin interface knows them.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+        /// The event that led to the run it repeats.
+        observed: Box<Observed>,
+        /// The rule set that was asked.
+        generation: u64,
+        /// What became of it.
+        decided: Box<Decided>,
+    },
     /// A step is about to be tried.
     StepStarted {
         /// The run.
@@ -450,6 +488,9 @@ pub enum Record {
         run: RunId,
         /// Who, as the admin interface knows them.
         by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// An event that cannot be decided on was set aside; it still orders others.
     SetAside {
@@ -475,9 +516,22 @@ pub enum Record {
         reason: Option<String>,
         /// Until when; `None` means until it is resumed.
         until: Option<Timestamp>,
+        /// What is held back.
+        #[serde(default)]
+        scope: PauseScope,
+        /// Who paused it, as the admin interface knows them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// The pause is over.
-    Resumed,
+    Resumed {
+        /// What is held back no longer.
+        #[serde(default)]
+        scope: PauseScope,
+        /// Who ended it, as the admin interface knows them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// The daemon stopped in order.
     Stopped,
 }
@@ -506,6 +560,8 @@ impl Record {
             Self::Received { .. } => "received",
             Self::Decided { .. } => "decided",
             Self::RunIntended { .. } => "run-intended",
+            Self::RunResumed { .. } => "run-resumed",
+            Self::Rerun { .. } => "rerun",
             Self::StepStarted { .. } => "step-started",
             Self::StepEnded { .. } => "step-ended",
             Self::RunEnded { .. } => "run-ended",
@@ -513,7 +569,7 @@ impl Record {
             Self::SetAside { .. } => "set-aside",
             Self::Reloaded { .. } => "reloaded",
             Self::Paused { .. } => "paused",
-            Self::Resumed => "resumed",
+            Self::Resumed { .. } => "resumed",
             Self::Stopped => "stopped",
         }
     }
@@ -522,6 +578,8 @@ impl Record {
     pub fn run(&self) -> Option<&RunId> {
         match self {
             Self::RunIntended { run, .. }
+            | Self::RunResumed { run, .. }
+            | Self::Rerun { run, .. }
             | Self::StepStarted { run, .. }
             | Self::StepEnded { run, .. }
             | Self::RunEnded { run, .. }
@@ -536,6 +594,7 @@ impl Record {
             Self::Received { event, .. } | Self::RunIntended { event, .. } | Self::SetAside { event, .. } => {
                 Some(event)
             }
+            Self::Rerun { observed, .. } => Some(&observed.event),
             Self::Decided { event, .. } => event.as_ref(),
             _ => None,
         }

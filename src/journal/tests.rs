@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::chain::{Head, HeadFile, Outside};
 use super::read::Reader;
-use super::record::Record;
+use super::record::{PauseScope, Record};
 use super::retention::RECORDS_KEPT_MIN;
 use super::store::{SCHEMA_VERSION, StoreError, Verified};
 use super::writer::Submission;
@@ -58,8 +58,12 @@ fn block(journal: &Journal) -> std::sync::mpsc::Sender<()> {
     release
 }
 
+fn resumed() -> Record {
+    Record::Resumed { scope: PauseScope::Everything, by: None }
+}
+
 fn paused(reason: String) -> Record {
-    Record::Paused { reason: Some(reason), until: None }
+    Record::Paused { reason: Some(reason), until: None, scope: PauseScope::Everything, by: None }
 }
 
 /// More than a page holds.
@@ -81,7 +85,7 @@ async fn a_batch_is_committed_in_order_and_tells_repeated_pushes_apart() {
                 journal.admit(push("e2", "two")),
                 journal.admit(push("e1", "one")),
                 journal.admit(push("e2", "other")),
-                journal.append(vec![Record::Resumed, Record::Stopped]),
+                journal.append(vec![resumed(), Record::Stopped]),
             )
         };
         let release = async {
@@ -143,7 +147,7 @@ async fn after_the_close_everything_is_refused() {
     close(opened);
     let closed = Refused::Closed { reason: "the daemon stops".into() };
     assert_eq!(journal.admit(push("e1", "one")).await, Err(closed.clone()));
-    assert_eq!(journal.append(vec![Record::Resumed]).await, Err(closed));
+    assert_eq!(journal.append(vec![resumed()]).await, Err(closed));
 }
 
 #[tokio::test]
@@ -178,7 +182,7 @@ async fn a_record_behind_a_push_that_failed_closes_the_journal() {
     let opened = open_with_room(folder.path(), Some(2));
     let journal = opened.journal.clone();
     let release = block(&journal);
-    let submit = async { tokio::join!(journal.admit(push("e1", &large())), journal.append(vec![Record::Resumed])) };
+    let submit = async { tokio::join!(journal.admit(push("e1", &large())), journal.append(vec![resumed()])) };
     let release = async {
         tokio::task::yield_now().await;
         drop(release);
@@ -243,7 +247,7 @@ fn a_newer_schema_is_not_touched() {
 async fn a_journal_shorter_than_its_head_says_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path());
-    opened.journal.append(vec![Record::Resumed]).await.unwrap();
+    opened.journal.append(vec![resumed()]).await.unwrap();
     close(opened);
     let head_file = HeadFile::open(&folder.path().join(HEAD_NAME)).unwrap();
     let Outside::Known(head) = head_file.read().unwrap() else { panic!("no head was noted") };
@@ -259,7 +263,7 @@ async fn retention_keeps_what_a_restart_needs() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path());
     let journal = &opened.journal;
-    journal.append_folded(NOW, vec![Record::Resumed, paused("maintenance".into())]).await.unwrap();
+    journal.append_folded(NOW, vec![resumed(), paused("maintenance".into())]).await.unwrap();
     journal.admit(push("e1", "one")).await.unwrap();
     let hour = Duration::from_secs(3_600);
     let shortest = Retention { events: hour, runs: hour };
@@ -272,7 +276,7 @@ async fn retention_keeps_what_a_restart_needs() {
     assert_eq!(journal.retain(&shortest, much_later).await, 0);
     let reader = Reader::open(journal.path()).unwrap();
     assert_eq!(reader.verify().unwrap(), Verified { dropped: 1, head: reader.verify().unwrap().head });
-    journal.append_folded(much_later, vec![Record::Resumed]).await.unwrap();
+    journal.append_folded(much_later, vec![resumed()]).await.unwrap();
     assert_eq!(journal.retain(&shortest, much_later).await, 2);
     assert_eq!(reader.verify().unwrap().dropped, 3);
     close(opened);
@@ -286,7 +290,7 @@ async fn retention_leaves_a_chain_that_verifies() {
         opened.journal.admit(push(&format!("e{number}"), "old")).await.unwrap();
     }
     let later = NOW.plus(RECORDS_KEPT_MIN).plus(Duration::from_secs(100));
-    opened.journal.append_folded(later, vec![Record::Resumed]).await.unwrap();
+    opened.journal.append_folded(later, vec![resumed()]).await.unwrap();
     let keep = |seconds| Duration::from_secs(seconds);
     let journal = &opened.journal;
     let reader = Reader::open(journal.path()).unwrap();

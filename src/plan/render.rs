@@ -167,6 +167,7 @@ pub fn render_step(step: &Step, names: &TemplateNames<'_>) -> Result<Call, PlanE
             Call::Run(RunCall {
                 argv: argv.collect::<Result<_, _>>()?,
                 program: run.program.clone(),
+                files: run.files.clone(),
                 process: process(&run.process, names)?,
             })
         }

@@ -46,6 +46,7 @@ fn process() -> ProcessSpec {
 
 fn run(argv: &[&str]) -> Action {
     Action::Run(RunSpec {
+        files: vec![],
         argv: argv.iter().map(|argument| text(argument)).collect(),
         program: PathBuf::from("/etc/stanch/scripts/x.sh"),
         process: process(),

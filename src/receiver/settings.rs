@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::header::HeaderName;
@@ -90,6 +91,14 @@ pub enum SettingsError {
         /// Why.
         error: rustls::pki_types::pem::Error,
     },
+    /// Others than its owner can change the key.
+    #[error("the key {} has mode {mode:04o}, which lets others than its owner change it; use `chmod 600`", file.display())]
+    KeyWritable {
+        /// The file.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The certificate file holds none.
     #[error("{} holds no certificate", file.display())]
     NoCertificate {
@@ -136,7 +145,7 @@ impl Settings {
             }
         }
         let tls = match &config.tls {
-            Some(tls) => keep(&mut errors, server_config(tls)).map(Arc::new),
+            Some(tls) => keep(&mut errors, server_config(tls, &mut warnings)).map(Arc::new),
             None => None,
         };
         if !errors.is_empty() {
@@ -198,7 +207,7 @@ fn credential(
     Ok(Some(Credential::new(name, &current, previous.as_ref())))
 }
 
-fn server_config(tls: &Tls) -> Result<rustls::ServerConfig, SettingsError> {
+fn server_config(tls: &Tls, warnings: &mut Vec<String>) -> Result<rustls::ServerConfig, SettingsError> {
     let pem = |file: &PathBuf| {
         let file = file.clone();
         move |error| SettingsError::Pem { file, error }
@@ -208,6 +217,7 @@ fn server_config(tls: &Tls) -> Result<rustls::ServerConfig, SettingsError> {
     if chain.is_empty() {
         return Err(SettingsError::NoCertificate { file: tls.cert.clone() });
     }
+    guard_key(&tls.key, warnings)?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(pem(&tls.key))?;
     let failed = |error| SettingsError::Tls { tls: tls.clone(), error };
     // The provider is named, since a process default would depend on what else is linked in.
@@ -219,6 +229,22 @@ fn server_config(tls: &Tls) -> Result<rustls::ServerConfig, SettingsError> {
         .map_err(failed)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Holds the key to what holds for secrets: others must not be able to change it, and had better not read it. A key that
+/// a group reads, as certificate tools set it up, is nothing to speak of.
+fn guard_key(file: &Path, warnings: &mut Vec<String>) -> Result<(), SettingsError> {
+    // What cannot be looked at cannot be read either, and that is told with its reason.
+    let Ok(meta) = std::fs::metadata(file) else { return Ok(()) };
+    let mode = meta.permissions().mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(SettingsError::KeyWritable { file: file.to_owned(), mode });
+    }
+    if mode & 0o004 != 0 {
+        warnings
+            .push(format!("the TLS key {} can be read by every user of this machine; use `chmod 600`", file.display()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

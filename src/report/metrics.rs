@@ -88,6 +88,12 @@ pub struct Metrics {
     pub reload_failures: Counter,
     /// 1 while the engine is paused.
     pub paused: Gauge,
+    /// Pauses that are on, those of rules and channels included.
+    pub pauses: Gauge,
+    /// Events that were set aside.
+    pub set_aside: Counter,
+    /// Records that the state of their run rules out.
+    pub impossible_records: Counter,
     /// When the last push came, in Unix seconds.
     pub last_event_timestamp: Gauge<f64, AtomicU64>,
     /// Calls that write back.
@@ -114,6 +120,9 @@ impl Metrics {
             rules_generation: Gauge::default(),
             reload_failures: Counter::default(),
             paused: Gauge::default(),
+            pauses: Gauge::default(),
+            set_aside: Counter::default(),
+            impossible_records: Counter::default(),
             last_event_timestamp: Gauge::default(),
             writeback: Family::default(),
         };
@@ -154,6 +163,13 @@ impl Metrics {
         registry.register("rules_generation", "Number of the rule set in force", self.rules_generation.clone());
         registry.register("reload_failures", "Rule sets that were refused", self.reload_failures.clone());
         registry.register("paused", "1 while the engine is paused", self.paused.clone());
+        registry.register("pauses", "Pauses that are on, those of rules and channels included", self.pauses.clone());
+        registry.register("set_aside", "Events that could not be decided on", self.set_aside.clone());
+        registry.register(
+            "impossible_records",
+            "Records that the state of their run rules out",
+            self.impossible_records.clone(),
+        );
         registry.register_with_unit(
             "last_event_timestamp",
             "When the last push came",

@@ -26,9 +26,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::sandbox::{Condition, Sandbox, ScriptError};
 use super::test_case::TestCase;
+use super::trust::{Distrust, Sealed};
 use super::vocabulary::Vocabulary;
 use super::yaml::doc::Doc;
 use super::yaml::fields::Fields;
@@ -53,8 +55,8 @@ pub(super) struct Context<'a> {
     regexes: RefCell<HashMap<String, Result<regex::Regex, String>>>,
     /// Looked up once each.
     programs: RefCell<HashMap<PathBuf, Result<PathBuf, program::Problem>>>,
-    /// The scripts that interpreters run, looked up once each.
-    scripts: RefCell<HashMap<PathBuf, Option<program::Problem>>>,
+    /// The files of the rules that are run, checked and digested once each.
+    sealed: RefCell<HashMap<PathBuf, Result<Arc<Sealed>, Distrust>>>,
     /// Compiled once each.
     conditions: RefCell<HashMap<String, Result<Condition, Vec<ScriptError>>>>,
     /// What pushes were seen to have.
@@ -71,7 +73,7 @@ impl<'a> Context<'a> {
             seen,
             regexes: RefCell::default(),
             programs: RefCell::default(),
-            scripts: RefCell::default(),
+            sealed: RefCell::default(),
             conditions: RefCell::default(),
             step_names: RefCell::default(),
         }

@@ -1,11 +1,13 @@
 //! Validated steps: what a rule does. Rendering one for an event is [`crate::plan`]'s, doing it [`crate::action`]'s.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Place;
 use super::sandbox::Condition;
 use super::template::Template;
+use super::trust::Sealed;
 
 /// How long a step may take unless it says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -89,6 +91,8 @@ pub struct RunSpec {
     /// The program as an absolute path: a relative one was resolved at the config file's folder, a bare name
     /// on the fixed `PATH`.
     pub program: PathBuf,
+    /// The files of the rules among the program and its arguments, as they were when the rules were loaded.
+    pub files: Vec<Arc<Sealed>>,
     /// Where and how it runs.
     pub process: ProcessSpec,
 }

@@ -22,6 +22,8 @@ pub enum Distrust {
     Writable(PathBuf),
     /// It belongs to somebody else.
     ForeignOwner(PathBuf, u32),
+    /// It is not what it was when the rules were loaded.
+    Changed(PathBuf),
 }
 
 impl fmt::Display for Distrust {
@@ -32,6 +34,11 @@ impl fmt::Display for Distrust {
             Self::Writable(path) => {
                 write!(f, "{} can be written by its group or by others", path.display())
             }
+            Self::Changed(path) => write!(
+                f,
+                "{} is not what it was when the rules were loaded; `stanch reload` takes it as it is now",
+                path.display()
+            ),
             Self::ForeignOwner(path, uid) => {
                 write!(f, "{} belongs to user {uid}, who is neither root nor this one", path.display())
             }
@@ -61,6 +68,43 @@ pub fn check(path: &Path, base: &Path) -> Result<(), Distrust> {
         }
     }
     Ok(())
+}
+
+/// A file as it was checked when the rules were loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    path: PathBuf,
+    base: PathBuf,
+    digest: blake3::Hash,
+}
+
+impl Sealed {
+    /// Checks a file as [`check`] does, and takes the digest of its content.
+    ///
+    /// # Errors
+    /// Why it must not be run.
+    pub fn of(path: &Path, base: &Path) -> Result<Self, Distrust> {
+        check(path, base)?;
+        let digest = digest(path)?;
+        Ok(Self { path: path.to_owned(), base: base.to_owned(), digest })
+    }
+
+    /// Checks it again, and that its content is the same. Between this and the start only somebody who may change it
+    /// anyway can change it: that is what [`check`] is for.
+    ///
+    /// # Errors
+    /// Why it must not be run now.
+    pub fn verify(&self) -> Result<(), Distrust> {
+        check(&self.path, &self.base)?;
+        if digest(&self.path)? == self.digest { Ok(()) } else { Err(Distrust::Changed(self.path.clone())) }
+    }
+}
+
+fn digest(path: &Path) -> Result<blake3::Hash, Distrust> {
+    let mut hasher = blake3::Hasher::new();
+    let read = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+    read.map_err(|error| Distrust::Unreadable(path.to_owned(), error.to_string()))?;
+    Ok(hasher.finalize())
 }
 
 /// Whether a file exists, is regular and may be executed by somebody.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::journal::record::RunId;
+use crate::journal::record::{RunId, StepResult};
 use crate::plan::{Call, Plan};
 use crate::rule::Rule;
 use crate::rule::sandbox::Sandbox;
@@ -28,6 +28,17 @@ pub struct Intent {
     pub plan: Plan,
     /// The number of the rule set.
     pub generation: u64,
+    /// What was done of it already, where a crash cut it off and it goes on.
+    pub resumed: Option<Resumed>,
+}
+
+/// What a run that goes on after a crash has done before.
+#[derive(Debug, Clone, Default)]
+pub struct Resumed {
+    /// What its first steps led to, which are not done again.
+    pub finished: Vec<StepResult>,
+    /// How often the next one was tried.
+    pub tries: u32,
 }
 
 impl Intent {

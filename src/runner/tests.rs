@@ -167,6 +167,7 @@ impl Case {
                 http_allow: vec![],
                 redactor: Arc::new(Redactor::new([SECRET]).expect("it builds")),
                 own_program: "/proc/self/exe".into(),
+                isolation: Default::default(),
             },
         });
         Self { folder, rules, list, told, runner: runner.expect("it is made ready") }
@@ -183,7 +184,7 @@ impl Case {
         let event = Arc::new(event());
         let plan = plan::plan(rule, &EventView::new(&event), NOW).expect("it renders");
         let (rule, sandbox) = (Arc::clone(rule), Arc::clone(&self.rules.sandbox));
-        Intent { run: self.id(run), rule, sandbox, event, plan, generation: 7 }
+        Intent { run: self.id(run), rule, sandbox, event, plan, generation: 7, resumed: None }
     }
 
     /// Runs the rule once and gives how it ended.

@@ -86,17 +86,15 @@ pub(super) struct Walk<S> {
 impl<S: RecordSink> Walk<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, intent: Arc<Intent>, stop: Stop) -> Self {
         let environment = shared.planner.environment(&intent);
-        Self {
-            shared,
-            intent,
-            stop,
-            environment,
-            results: Results::default(),
-            outcome: None,
-            tries: BTreeMap::new(),
-            acted: false,
-            told_first_action: false,
+        let (mut results, mut tries) = (Results::default(), BTreeMap::new());
+        if let Some(resumed) = &intent.resumed {
+            for (planned, result) in intent.plan.steps.iter().zip(&resumed.finished) {
+                results.note(planned.spec.name.as_deref(), result);
+            }
+            tries.insert((Phase::Steps as u8, resumed.finished.len()), resumed.tries);
         }
+        let acted = intent.resumed.is_some();
+        Self { shared, intent, stop, environment, results, outcome: None, tries, acted, told_first_action: false }
     }
 
     /// Walks to the end. An error means that the journal refused a record and nothing further was done.
@@ -115,7 +113,8 @@ impl<S: RecordSink> Walk<S> {
 
     async fn steps(&mut self) -> Result<Option<Ended>, Refused> {
         let intent = Arc::clone(&self.intent);
-        for (index, planned) in intent.plan.steps.iter().enumerate() {
+        let finished = intent.resumed.as_ref().map_or(0, |resumed| resumed.finished.len());
+        for (index, planned) in intent.plan.steps.iter().enumerate().skip(finished) {
             if let Some(reason) = self.stop.reason() {
                 return Ok(Some(reason.into()));
             }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ pub(crate) struct Folder {
     pub(crate) addr: SocketAddr,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    cgroup: Option<PathBuf>,
     tracing: Vec<String>,
 }
 
@@ -38,8 +40,8 @@ impl Folder {
     /// A folder with these rules.
     pub(crate) fn with_rules(rules: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let made = Self { folder, addr, env: Vec::new(), args: Vec::new(), tracing: Vec::new() };
+        let addr = free_address();
+        let made = Self { folder, addr, env: Vec::new(), args: Vec::new(), cgroup: None, tracing: Vec::new() };
         for name in ["rules", "scripts", "secrets"] {
             fs::create_dir(made.path(name)).unwrap();
         }
@@ -77,6 +79,17 @@ impl Folder {
     /// Adds an executable script.
     pub(crate) fn script(self, name: &str, text: &str) -> Self {
         self.write(&format!("scripts/{name}"), text, 0o755);
+        self
+    }
+
+    /// Writes an executable script anew.
+    pub(crate) fn script_now(&self, name: &str, text: &str) {
+        self.write(&format!("scripts/{name}"), text, 0o755);
+    }
+
+    /// Starts daemons inside this cgroup.
+    pub(crate) fn inside(mut self, cgroup: &Path) -> Self {
+        self.cgroup = Some(cgroup.to_owned());
         self
     }
 
@@ -122,11 +135,21 @@ impl Folder {
 
     /// Starts the daemon and waits for its end, for those that must not start.
     pub(crate) fn start_in_vain(&self) -> Output {
-        self.serve().output().unwrap()
+        let mut command = self.serve();
+        command.envs(self.env.iter().map(|(name, value)| (name, value))).output().unwrap()
     }
 
     fn serve(&self) -> Command {
-        let mut command = stanch();
+        let mut command = match &self.cgroup {
+            None => stanch(),
+            // A shell enters the cgroup and becomes the daemon.
+            Some(cgroup) => {
+                let mut command = Command::new("/bin/sh");
+                let enter = "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"";
+                command.args(["-c", enter]).arg(cgroup).arg(env!("CARGO_BIN_EXE_stanch"));
+                command
+            }
+        };
         if !self.tracing.is_empty() {
             // `-D` keeps the daemon our own child, so that its end and its exit code are seen as without strace.
             command = Command::new("strace");
@@ -245,6 +268,18 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Posts a push that the daemon may not live to answer.
+    pub(crate) fn push_into_the_dark(&self, body: &Value) {
+        try_post(self.folder.addr, TOKEN, body.to_string().as_bytes()).ok();
+    }
+
+    /// Waits until the daemon has died by itself, and gives its folder back.
+    pub(crate) fn died(mut self) -> Folder {
+        let status = self.child.wait().unwrap();
+        assert!(!status.success(), "it ended well");
+        self.into_folder()
+    }
+
     /// Ends the daemon as a power cut would, and gives its folder back.
     pub(crate) fn kill(mut self) -> Folder {
         self.child.kill().unwrap();
@@ -271,6 +306,7 @@ impl Daemon {
             addr: self.folder.addr,
             env: vec![],
             args: vec![],
+            cgroup: None,
             tracing: vec![],
         };
         std::mem::replace(&mut self.folder, empty)
@@ -305,6 +341,23 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String
             Err(seen) => assert!(Instant::now() < deadline, "waited in vain for {what}; saw: {seen}"),
         }
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An address that stays free until a daemon listens on it, also while it restarts: below the ports that the kernel hands
+/// out, since any connection of any other test could come to have one of those meanwhile.
+fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    // Test binaries that run beside each other begin at places of their own.
+    let begin = u16::try_from(u64::from(std::process::id()) * 211 % u64::from(COUNT)).unwrap();
+    loop {
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (begin.wrapping_add(nth)) % COUNT;
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
     }
 }
 

@@ -56,6 +56,7 @@ impl Case {
                 http_allow: vec![],
                 redactor: Arc::new(Redactor::none()),
                 own_program: "/proc/self/exe".into(),
+                isolation: Default::default(),
             },
             stopper: Arc::new(stopper),
             stop,
@@ -83,7 +84,7 @@ impl Case {
     async fn run(&self, argv: &[&str]) -> StepResult {
         let argv: Vec<String> = argv.iter().map(|arg| (*arg).to_owned()).collect();
         let program = PathBuf::from(argv.first().cloned().unwrap_or_default());
-        self.act(Call::Run(RunCall { argv, program, process: self.process.clone() })).await
+        self.act(Call::Run(RunCall { argv, program, files: vec![], process: self.process.clone() })).await
     }
 
     async fn shell(&self, script: &str) -> StepResult {

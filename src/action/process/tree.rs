@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::belonging::{Belonging, Scope};
+use super::cgroup::RunCgroup;
 use super::spawn::{Child, Pipes, STARTING, is_live};
 use super::table::{self, Process};
 use crate::journal::record::RunId;
@@ -28,11 +29,12 @@ const ROUND: Duration = Duration::from_millis(10);
 pub(super) struct Tree {
     belonging: Belonging,
     leader: Pid,
+    cgroup: Option<RunCgroup>,
     survivors: usize,
 }
 
 impl Tree {
-    pub(super) fn of(child: &Child, run: &RunId, pipes: &Pipes) -> Self {
+    pub(super) fn of(child: &Child, run: &RunId, pipes: &Pipes, cgroup: Option<RunCgroup>) -> Self {
         let inodes = [
             pipes.stdin.as_ref().and_then(inode),
             pipes.stdout.as_ref().and_then(inode),
@@ -45,7 +47,7 @@ impl Tree {
             group: Some(leader.as_raw_nonzero().get()),
             pipes: inodes.into_iter().flatten().collect(),
         };
-        Self { belonging, leader, survivors: 0 }
+        Self { belonging, leader, cgroup, survivors: 0 }
     }
 
     /// Whether the process group still has members. A cheap question, asked after every child.
@@ -74,6 +76,10 @@ impl Tree {
         }
         for _ in 0..ROUNDS_MAX {
             self.survivors = self.signal(child, Signal::KILL).await;
+            if let Some(cgroup) = &self.cgroup {
+                cgroup.kill();
+                self.survivors = self.survivors.max(cgroup.len());
+            }
             if child.has_ended() && self.survivors == 0 {
                 break;
             }

@@ -12,7 +12,7 @@ use crate::admin::views::{DecisionView, EventView, RunStory, RunView};
 use crate::engine::Handle;
 use crate::journal::read::Reader;
 use crate::journal::record::Record;
-use crate::journal::store::{StoreError, Stored};
+use crate::journal::store::StoreError;
 
 /// An event with its body and the runs that it led to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,18 +44,11 @@ pub(in crate::admin) async fn list_of(handle: &Handle, page: Page) -> Result<Vec
     Ok(views.await?)
 }
 
-/// Adds what was decided to events that stand newest first.
+/// Adds what was decided.
 fn add_decisions(reader: &Reader, views: &mut [EventView]) -> Result<(), StoreError> {
-    let (Some(newest), Some(oldest)) = (views.first(), views.last()) else { return Ok(()) };
-    let decisions = reader.decisions_between(oldest.seq, newest.seq)?;
-    let reach = |stored: &Stored| match &stored.record {
-        Record::Decided { to_seq, .. } => *to_seq,
-        _ => 0,
-    };
-    for view in views {
-        // Decisions stand in the order of their events: the first that reaches as far as an event is its own.
-        let at = decisions.partition_point(|decision| reach(decision) < view.seq || decision.seq <= view.seq);
-        view.decision = decisions.get(at).and_then(DecisionView::of);
+    let seqs: Vec<u64> = views.iter().map(|view| view.seq).collect();
+    for (view, decision) in views.iter_mut().zip(reader.decisions_on(&seqs)?) {
+        view.decision = decision.as_ref().and_then(DecisionView::of);
     }
     Ok(())
 }
@@ -73,7 +66,12 @@ pub(in crate::admin) async fn story(handle: &Handle, id: String) -> Result<Event
             let Some(push) = reader.push(&id)? else { return Ok(None) };
             let decision = reader.decision_on(push.seq)?;
             let mut runs = Vec::new();
-            for run in runs_of(decision.as_ref().and_then(DecisionView::of).as_ref()) {
+            let decided = runs_of(decision.as_ref().and_then(DecisionView::of).as_ref());
+            let again = reader.about_event(&id)?.into_iter().filter_map(|stored| match stored.record {
+                Record::Rerun { run, .. } => Some(run.to_string()),
+                _ => None,
+            });
+            for run in decided.into_iter().chain(again) {
                 runs.extend(RunStory::of(&reader.about_run(&run)?, live.get(&run).cloned()));
             }
             let body = push.payload.as_deref().and_then(|body| serde_json::from_str(body).ok());

@@ -7,6 +7,7 @@ use warp::reply::Response;
 
 use crate::admin::answer::{Done, error, json, with};
 use crate::admin::table::Call;
+use crate::admin::views::PauseView;
 use crate::engine::Handle;
 
 /// What the engine is ready with.
@@ -16,6 +17,9 @@ pub(in crate::admin) struct Ready {
     status: &'static str,
     /// How many rules are in force. With none, nothing that comes in leads to anything.
     rules: usize,
+    /// What is paused: nothing of it starts, though pushes are taken and decided.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    paused: Vec<PauseView>,
 }
 
 /// The type of the metrics.
@@ -37,14 +41,20 @@ async fn readiness(handle: &Handle) -> Result<Ready, String> {
     if let Some(reason) = handle.journal_closed() {
         return Err(format!("the journal is closed: {reason}"));
     }
-    match handle.inspect(|_, in_force, _| in_force.rules.rules.len()).await {
-        Ok(rules) => Ok(Ready { status: "ready", rules }),
+    let ready = handle.inspect(|history, in_force, now| Ready {
+        status: "ready",
+        rules: in_force.rules.rules.len(),
+        paused: history.pauses.iter(now).map(PauseView::of).collect(),
+    });
+    match ready.await {
+        Ok(ready) => Ok(ready),
         Err(error) => Err(format!("the deciding task does not answer: {error}")),
     }
 }
 
 pub(in crate::admin) async fn metrics(call: Call) -> Response {
     let handle = &call.desk.handle;
-    let paused = handle.inspect(|history, _, now| history.paused(now).is_some()).await;
-    with(StatusCode::OK, METRICS_TYPE, handle.metrics_text(paused.unwrap_or(false)))
+    let paused = handle.inspect(|history, _, now| (history.paused(now).is_some(), history.pauses.iter(now).count()));
+    let (paused, pauses) = paused.await.unwrap_or_default();
+    with(StatusCode::OK, METRICS_TYPE, handle.metrics_text(paused, pauses))
 }

@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 use warp::reply::Response;
 
 use super::events::live;
-use super::state::reason;
+use super::state::{by, reason};
 use super::{ApiError, Page, answer};
-use crate::admin::answer::Done;
 use crate::admin::request::from_json;
 use crate::admin::table::Call;
 use crate::admin::views::{DecisionView, EventView, RunStory, RunView};
@@ -25,6 +24,8 @@ pub(in crate::admin) enum RunAct {
     Approve,
     /// Refuse it.
     Deny,
+    /// Do it again.
+    Rerun,
 }
 
 impl RunAct {
@@ -34,6 +35,7 @@ impl RunAct {
             "cancel" => Some(Self::Cancel),
             "approve" => Some(Self::Approve),
             "deny" => Some(Self::Deny),
+            "rerun" => Some(Self::Rerun),
             _ => None,
         }
     }
@@ -46,6 +48,18 @@ pub struct ActRequest {
     /// Why, for the record.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Who asks, where the connection does not tell.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunDone {
+    /// `done`.
+    pub status: String,
+    /// The run that it was done to; for a rerun, the new one.
+    pub run: String,
 }
 
 /// A run that waits for a person.
@@ -176,29 +190,29 @@ pub(in crate::admin) async fn waiting_for_a_person(handle: &Handle) -> Result<Ve
 pub(in crate::admin) async fn act(call: Call, act: RunAct) -> Response {
     let done = async {
         let request: ActRequest = from_json(&call.body).map_err(ApiError::BadRequest)?;
-        act_by(&call.desk.handle, call.id(), act, request.reason, &call.caller.who).await?;
-        Ok(Done { status: "done" })
+        let who = by(&call.caller.who, request.person)?;
+        let run = act_by(&call.desk.handle, call.id(), act, request.reason, &who).await?;
+        Ok(RunDone { status: "done".into(), run: run.to_string() })
     };
     answer(done.await)
 }
 
-/// Does for a person what they said to a run. Who and why become part of the record.
+/// Does for a person what they said to a run. Who and why become part of the record. Gives the run: for a rerun, the new
+/// one.
 pub(in crate::admin) async fn act_by(
     handle: &Handle,
     id: String,
     act: RunAct,
     why: Option<String>,
     who: &str,
-) -> Result<(), ApiError> {
-    let by = match reason(why)? {
-        Some(reason) => format!("{who}: {reason}"),
-        None => who.to_owned(),
-    };
+) -> Result<RunId, ApiError> {
+    let why = reason(why)?;
     let run = RunId::new(id);
     match act {
-        RunAct::Cancel => handle.cancel(run, &by).await?,
-        RunAct::Approve => handle.approve(run, by).await?,
-        RunAct::Deny => handle.deny(run, &by).await?,
+        RunAct::Cancel => handle.cancel(run.clone(), who, why.as_deref()).await?,
+        RunAct::Approve => handle.approve(run.clone(), who.to_owned(), why).await?,
+        RunAct::Deny => handle.deny(run.clone(), who, why.as_deref()).await?,
+        RunAct::Rerun => return Ok(handle.rerun(run, who.to_owned(), why).await?),
     }
-    Ok(())
+    Ok(run)
 }

@@ -12,6 +12,9 @@ use crate::admin::request::from_json;
 use crate::admin::table::Call;
 use crate::admin::views::{PauseView, StatusView};
 use crate::engine::Handle;
+use crate::journal::history::Pause;
+use crate::journal::record::PauseScope;
+use crate::rule::RuleId;
 
 /// The longest reason that a person gives, in characters.
 pub(in crate::admin) const REASON_CHARS_MAX: usize = 500;
@@ -29,6 +32,30 @@ pub struct PauseRequest {
     /// Also end what runs.
     #[serde(default)]
     pub now: bool,
+    /// Only this rule.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Only this channel, by its id or its name.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Who asks, where the connection does not tell.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+/// What a resume asks for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeRequest {
+    /// Only this rule.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Only this channel, as it was paused.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Who asks, where the connection does not tell.
+    #[serde(default)]
+    pub person: Option<String>,
 }
 
 /// What a reload asks for.
@@ -52,7 +79,8 @@ pub(in crate::admin) async fn status_of(handle: &Handle) -> Result<StatusView, A
             generation: in_force.rules.generation,
             rules: in_force.rules.rules.len(),
             mode: in_force.settings.ceiling.to_string(),
-            paused: history.paused(now).map(|pause| PauseView { reason: pause.reason.clone(), until: pause.until }),
+            paused: history.paused(now).map(PauseView::of),
+            pauses: history.pauses.iter(now).map(PauseView::of).collect(),
             runs_active: history.runs.active_len(),
             runs_waiting: history.runs.waiting_len(),
             approvals_waiting: history.runs.waiting().filter(|(_, run)| run.awaits_approval()).count(),
@@ -72,15 +100,45 @@ pub(in crate::admin) async fn pause(call: Call) -> Response {
 
 /// Pauses for whoever asks.
 pub(in crate::admin) async fn pause_by(handle: &Handle, request: PauseRequest, who: &str) -> Result<(), ApiError> {
-    let reason = reason(request.reason)?;
-    let lasts = request.for_ms.map(Duration::from_millis);
-    tracing::info!(by = %crate::report::printable(who), "pausing");
-    Ok(handle.pause(reason, lasts, request.now).await?)
+    let pause = Pause {
+        scope: scope(request.rule, request.channel)?,
+        reason: reason(request.reason)?,
+        by: Some(by(who, request.person)?),
+        until: request.for_ms.map(|lasts| handle.now().plus(Duration::from_millis(lasts))),
+    };
+    Ok(handle.pause(pause, request.now).await?)
 }
 
 pub(in crate::admin) async fn resume(call: Call) -> Response {
-    let resumed = call.desk.handle.resume().await;
-    answer(resumed.map(|()| Done { status: "resumed" }).map_err(ApiError::from))
+    let resumed = async {
+        let request: ResumeRequest = from_json(&call.body).map_err(ApiError::BadRequest)?;
+        resume_by(&call.desk.handle, request, &call.caller.who).await?;
+        Ok(Done { status: "resumed" })
+    };
+    answer(resumed.await)
+}
+
+/// Ends a pause for whoever asks.
+pub(in crate::admin) async fn resume_by(handle: &Handle, request: ResumeRequest, who: &str) -> Result<(), ApiError> {
+    let scope = scope(request.rule, request.channel)?;
+    Ok(handle.resume(scope, by(who, request.person)?).await?)
+}
+
+/// What a pause is of.
+fn scope(rule: Option<String>, channel: Option<String>) -> Result<PauseScope, ApiError> {
+    match (reason(rule)?, reason(channel)?) {
+        (None, None) => Ok(PauseScope::Everything),
+        (Some(rule), None) => Ok(PauseScope::Rule(RuleId::new(rule))),
+        (None, Some(channel)) => Ok(PauseScope::Channel(channel)),
+        (Some(_), Some(_)) => {
+            Err(ApiError::BadRequest("a pause is of a rule or of a channel, not of both: ask twice".into()))
+        }
+    }
+}
+
+/// Who asks: what the connection tells, and who they say that they are.
+pub(super) fn by(who: &str, person: Option<String>) -> Result<String, ApiError> {
+    Ok(reason(person)?.map_or_else(|| who.to_owned(), |person| format!("{person} ({who})")))
 }
 
 pub(in crate::admin) async fn reload(call: Call) -> Response {

@@ -11,7 +11,7 @@ use crate::admin::access::{Caller, Role, SESSION_COOKIE, cookie};
 use crate::admin::answer::{error, see_other};
 use crate::admin::api::ApiError;
 use crate::admin::api::runs::{RunAct, act_by};
-use crate::admin::api::state::{PauseRequest, pause_by};
+use crate::admin::api::state::{PauseRequest, ResumeRequest, pause_by, resume_by};
 use crate::admin::request::{Head, Pairs};
 use crate::admin::routes::{Desk, not_found, read_only};
 use crate::rule::duration;
@@ -71,11 +71,11 @@ async fn carry_out(
             let lasts = lasts.map_err(|message| ApiError::BadRequest(message.to_string()))?;
             let for_ms = lasts.map(|lasts| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
             let now = form.is_set("now").map_err(ApiError::BadRequest)?;
-            pause_by(handle, PauseRequest { reason, for_ms, now }, &caller.who).await?;
+            pause_by(handle, PauseRequest { reason, for_ms, now, ..PauseRequest::default() }, &caller.who).await?;
             Ok(Some("paused"))
         }
         ["resume"] => {
-            handle.resume().await?;
+            resume_by(handle, ResumeRequest::default(), &caller.who).await?;
             Ok(Some("resumed"))
         }
         ["reload"] => {
@@ -89,6 +89,7 @@ async fn carry_out(
                 RunAct::Approve => "approved",
                 RunAct::Deny => "denied",
                 RunAct::Cancel => "cancelled",
+                RunAct::Rerun => "done again",
             }))
         }
         _ => Ok(None),

@@ -11,6 +11,9 @@ use crate::rule::RuleId;
 /// How long the failures of a rule are remembered after the last. The times of a breaker may not be longer.
 pub const REMEMBERED_MAX: Duration = Duration::from_secs(31 * 86_400);
 
+/// How many matches are remembered under one key of a threshold; no threshold may ask for more.
+pub const TALLIED_MAX: usize = 1_000;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     at: Timestamp,
@@ -132,6 +135,9 @@ impl Counts {
             times.pop_front();
         }
         times.push_back((at, tally.until));
+        if times.len() > TALLIED_MAX {
+            times.pop_front();
+        }
     }
 
     /// Notes the end of a run that acted; `remember` is how long its rule may ask for it.

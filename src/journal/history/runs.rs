@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::record::{Observed, Outcome, Reservation, RunId};
+use super::pauses::{Pause, Pauses};
+use super::transition::{Impossible, Transition};
 use crate::clock::Timestamp;
 use crate::event::{Entity, EventId};
 use crate::rule::RuleId;
@@ -70,6 +72,10 @@ pub struct Run {
     pub entity: Entity,
     /// Its incident, where it has one.
     pub incident: Option<Arc<str>>,
+    /// The id of its channel, where it has one.
+    pub channel: Option<i64>,
+    /// The name of its channel, where it has one.
+    pub channel_name: Option<String>,
     /// What it acts on.
     pub target: String,
     /// The locks that it holds while active.
@@ -88,6 +94,12 @@ pub struct Run {
     pub expires: Timestamp,
     /// Event types of its incident that call it off while it is held.
     pub cancel_on: Vec<String>,
+    /// The digest of the plan that a person was shown, where one was asked.
+    pub shown: Option<String>,
+    /// A person had an earlier run done again.
+    pub again: bool,
+    /// How often it went on after a crash.
+    pub resumes: u32,
     /// What it took.
     pub reserved: Reserved,
     place: u64,
@@ -103,6 +115,22 @@ impl Run {
     pub fn awaits_approval(&self) -> bool {
         self.state == RunState::Waiting(Waits::Approval)
     }
+
+    /// The pause that holds it back at `now`.
+    pub fn pause<'h>(&self, pauses: &'h Pauses, now: Timestamp) -> Option<&'h Pause> {
+        pauses.over(&self.rule, self.channel, self.channel_name.as_deref(), now)
+    }
+
+    /// What an event has to be about to call it off.
+    fn called_off_by(&self) -> Vec<Entity> {
+        if self.cancel_on.is_empty() {
+            return Vec::new();
+        }
+        let mut about = vec![self.entity.clone()];
+        about.extend(self.incident.as_ref().map(|incident| Entity::Incident(Arc::clone(incident))));
+        about.dedup();
+        about
+    }
 }
 
 /// All runs that wait or act.
@@ -113,8 +141,8 @@ pub struct Runs {
     waiting: BTreeMap<u64, RunId>,
     held: HashMap<String, u32>,
     wanted: HashMap<String, u32>,
-    /// Waiting runs that an event of their incident may call off.
-    callable_off: HashMap<Arc<str>, Vec<RunId>>,
+    /// Runs that an event may call off while they wait, by what they are about and by their incident.
+    callable_off: HashMap<Entity, Vec<RunId>>,
     next_place: u64,
 }
 
@@ -171,13 +199,45 @@ impl Runs {
             .map(|(id, _)| id)
     }
 
-    /// The waiting runs of `incident` that an event of this type calls off.
-    pub fn cancelled_by(&self, incident: &str, event_type: &str) -> impl Iterator<Item = &RunId> {
-        self.callable_off.get(incident).into_iter().flatten().filter(move |id| {
-            self.runs.get(*id).is_some_and(|run| {
-                matches!(run.state, RunState::Waiting(_)) && run.cancel_on.iter().any(|one| one == event_type)
-            })
-        })
+    /// The waiting runs that an event of this type, about `entity` and its `incident`, calls off: those about the same,
+    /// and those of the same incident; but what comes of one alert says nothing of another.
+    pub fn cancelled_by(&self, entity: &Entity, incident: Option<&Arc<str>>, event_type: &str) -> Vec<RunId> {
+        let incident = incident.map(|incident| Entity::Incident(Arc::clone(incident)));
+        let about = [Some(entity), incident.as_ref().filter(|incident| *incident != entity)];
+        let calls_off = |run: &Run| {
+            let other_alert =
+                matches!((entity, &run.entity), (Entity::Alert(one), Entity::Alert(other)) if one != other);
+            run.is_waiting() && !other_alert && run.cancel_on.iter().any(|one| one == event_type)
+        };
+        let mut called_off: Vec<RunId> = about
+            .into_iter()
+            .flatten()
+            .filter_map(|about| self.callable_off.get(about))
+            .flatten()
+            .filter(|id| self.runs.get(*id).is_some_and(calls_off))
+            .cloned()
+            .collect();
+        called_off.sort_unstable();
+        called_off.dedup();
+        called_off
+    }
+
+    /// The runs that act, in no order.
+    pub(super) fn active(&self) -> impl Iterator<Item = &RunId> {
+        self.runs.iter().filter(|(_, run)| !run.is_waiting()).map(|(id, _)| id)
+    }
+
+    /// Whether this run acts.
+    pub fn is_active(&self, id: &RunId) -> bool {
+        self.runs.get(id).is_some_and(|run| !run.is_waiting())
+    }
+
+    /// Why this run cannot do that.
+    pub(super) fn refuse(&self, id: &RunId, transition: Transition) -> Impossible {
+        match self.runs.get(id) {
+            None => Impossible::Unknown { run: id.clone(), transition },
+            Some(run) => Impossible::Illegal { run: id.clone(), transition, state: run.state },
+        }
     }
 
     pub(super) fn add(
@@ -196,6 +256,8 @@ impl Runs {
             seq: observed.seq,
             entity: observed.entity.clone(),
             incident: observed.incident.clone(),
+            channel: observed.channel,
+            channel_name: reservation.channel_name.clone(),
             target: reservation.target.clone(),
             locks: reservation.locks.clone(),
             gate: reservation.gate.clone(),
@@ -205,6 +267,9 @@ impl Runs {
             held_until: reservation.held_until,
             expires: reservation.expires,
             cancel_on: reservation.cancel_on.clone(),
+            shown: reservation.shown.clone(),
+            again: false,
+            resumes: 0,
             reserved: Reserved {
                 slot: reservation.slot.clone(),
                 keys: reservation.keys.clone(),
@@ -216,53 +281,66 @@ impl Runs {
         if waits == Waits::Queue {
             count_up(&mut self.wanted, &run.locks);
         }
-        if let Some(incident) = run.incident.as_ref().filter(|_| !run.cancel_on.is_empty()) {
-            self.callable_off.entry(Arc::clone(incident)).or_default().push(reservation.run.clone());
+        for about in run.called_off_by() {
+            self.callable_off.entry(about).or_default().push(reservation.run.clone());
         }
         self.waiting.insert(place, reservation.run.clone());
         self.runs.insert(reservation.run.clone(), run);
     }
 
     /// A person allowed it: it waits for the end of its hold, and for its turn, like any other.
-    pub(super) fn approve(&mut self, id: &RunId, at: Timestamp) {
-        if let Some(run) = self.runs.get_mut(id)
-            && run.state == RunState::Waiting(Waits::Approval)
-        {
-            run.approved = true;
-            match run.held_until.filter(|until| at < *until) {
-                Some(until) => run.state = RunState::Waiting(Waits::Hold { until }),
-                None => {
-                    run.state = RunState::Waiting(Waits::Queue);
-                    count_up(&mut self.wanted, &run.locks);
+    pub(super) fn approve(&mut self, id: &RunId, at: Timestamp) -> Result<(), Impossible> {
+        let refused = self.refuse(id, Transition::Approve);
+        let run = self.runs.get_mut(id).filter(|run| run.awaits_approval()).ok_or(refused)?;
+        run.approved = true;
+        match run.held_until.filter(|until| at < *until) {
+            Some(until) => run.state = RunState::Waiting(Waits::Hold { until }),
+            None => {
+                run.state = RunState::Waiting(Waits::Queue);
+                count_up(&mut self.wanted, &run.locks);
+            }
+        }
+        Ok(())
+    }
+
+    /// It begins to act at `at`; gives back the run.
+    pub(super) fn activate(&mut self, id: &RunId, at: Timestamp) -> Result<&Run, Impossible> {
+        let refused = self.refuse(id, Transition::Act);
+        let Some(run) = self.runs.get_mut(id) else { return Err(refused) };
+        let RunState::Waiting(waits) = run.state else { return Err(refused) };
+        if waits == Waits::Queue {
+            count_down(&mut self.wanted, &run.locks);
+        }
+        self.waiting.remove(&run.place);
+        run.state = RunState::Active { since: at };
+        count_up(&mut self.held, &run.locks);
+        Ok(run)
+    }
+
+    /// Notes that a person asked for this run.
+    pub(super) fn note_again(&mut self, id: &RunId) {
+        if let Some(run) = self.runs.get_mut(id) {
+            run.again = true;
+        }
+    }
+
+    /// It goes on after a crash, holding what it held.
+    pub(super) fn resume(&mut self, id: &RunId, at: Timestamp) -> Result<(), Impossible> {
+        let refused = self.refuse(id, Transition::Resume);
+        let run = self.runs.get_mut(id).filter(|run| !run.is_waiting()).ok_or(refused)?;
+        run.state = RunState::Active { since: at };
+        run.resumes += 1;
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, id: &RunId) -> Result<Run, Impossible> {
+        let Some(run) = self.runs.remove(id) else { return Err(self.refuse(id, Transition::End)) };
+        for about in run.called_off_by() {
+            if let Some(ids) = self.callable_off.get_mut(&about) {
+                ids.retain(|other| other != id);
+                if ids.is_empty() {
+                    self.callable_off.remove(&about);
                 }
-            }
-        }
-    }
-
-    /// It begins to act at `at`; gives back the run if it waited until now.
-    pub(super) fn activate(&mut self, id: &RunId, at: Timestamp) -> Option<&Run> {
-        if let Some(run) = self.runs.get_mut(id)
-            && let RunState::Waiting(waits) = run.state
-        {
-            if waits == Waits::Queue {
-                count_down(&mut self.wanted, &run.locks);
-            }
-            self.waiting.remove(&run.place);
-            run.state = RunState::Active { since: at };
-            count_up(&mut self.held, &run.locks);
-            return Some(run);
-        }
-        None
-    }
-
-    pub(super) fn end(&mut self, id: &RunId) -> Option<Run> {
-        let run = self.runs.remove(id)?;
-        if let Some(incident) = run.incident.as_ref().filter(|_| !run.cancel_on.is_empty())
-            && let Some(ids) = self.callable_off.get_mut(incident)
-        {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                self.callable_off.remove(incident);
             }
         }
         match run.state {
@@ -274,7 +352,7 @@ impl Runs {
                 self.waiting.remove(&run.place);
             }
         }
-        Some(run)
+        Ok(run)
     }
 }
 

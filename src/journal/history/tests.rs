@@ -6,15 +6,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::newest::Order;
-use super::{History, Ordering};
+use super::{History, Impossible, Ordering};
 use crate::clock::Timestamp;
 use crate::decide::world::{World, rule};
-use crate::journal::record::{Observed, Record, RunEnd};
+use crate::journal::record::{Observed, Phase, Record, RunEnd, RunId};
+use crate::rule::RuleId;
 
 impl History {
     /// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
     pub(crate) fn known(&self) -> Self {
-        Self { last_seq: 0, last_at: Timestamp::default(), ..self.clone() }
+        Self { last_seq: 0, last_at: Timestamp::default(), has_begun: false, truncated: false, ..self.clone() }
     }
 }
 
@@ -124,7 +125,7 @@ proptest! {
                 Happening::Approve => {
                     let asked = world.history.runs.waiting().find(|(_, run)| run.awaits_approval());
                     if let Some(run) = asked.map(|(id, _)| id.clone()) {
-                        world.note(Record::Approved { run, by: "ops".into() });
+                        world.note(Record::Approved { run, by: "ops".into(), reason: None });
                     }
                 }
                 Happening::Pass { seconds } => world.pass(seconds),
@@ -144,4 +145,98 @@ proptest! {
         let distinct = |targets: &[&str]| targets.iter().collect::<HashSet<_>>().len();
         prop_assert!(most(&world.begun, "capped", minutes(20), distinct) <= 2, "radius: {:?}", world.begun);
     }
+}
+
+fn ended(run: &RunId) -> Record {
+    Record::RunEnded {
+        run: run.clone(),
+        rule: RuleId::new("a"),
+        target: "db".into(),
+        end: RunEnd::Failed,
+        acted: true,
+        keeps_slot: true,
+        error: None,
+        duration_ms: 0,
+    }
+}
+
+#[test]
+fn what_the_state_of_a_run_rules_out_is_refused_and_told_of() {
+    let mut world = World::new(&rule("a", ""));
+    world.send("i_new", "i1", "db");
+    let run = world.active()[0].clone();
+    let intended = world.records.iter().find(|(_, _, record)| matches!(record, Record::RunIntended { .. })).unwrap();
+    let (again, approved) = (intended.2.clone(), Record::Approved { run: run.clone(), by: "ops".into(), reason: None });
+    let resumed = Record::RunResumed { run: run.clone(), from_step: 0, generation: 1 };
+    let step = Record::StepStarted { run: run.clone(), phase: Phase::Steps, step: 0, name: "x".into(), attempt: 1 };
+    let now = world.now;
+    let before = world.history.clone();
+    let mut refusals = Vec::new();
+    for record in [&again, &approved, &resumed] {
+        refusals.push(world.history.try_apply(0, now, record).expect_err("it acts already, and there was no crash"));
+    }
+    assert!(refusals.iter().all(|refusal| matches!(refusal, Impossible::Illegal { .. })), "{refusals:?}");
+    assert_eq!(refusals[0].to_string(), format!("run {run} cannot begin to act: it acts since {now}"));
+    assert_eq!(world.history, before, "nothing was folded");
+    world.end(&run, RunEnd::Failed);
+    for record in [&ended(&run), &step] {
+        let refusal = world.history.try_apply(0, now, record).expect_err("it has ended");
+        assert!(matches!(refusal, Impossible::Unknown { .. }), "{refusal}");
+    }
+    assert_eq!(world.history.failures(&RuleId::new("a")).count(), 1, "an end that cannot be counts for no breaker");
+    world.history.apply(7, now, &ended(&run));
+    assert_eq!(world.history.take_impossible().len(), 1);
+    assert!(world.history.take_impossible().is_empty());
+}
+
+#[test]
+fn the_end_of_a_run_whose_beginning_retention_took_is_no_defect() {
+    let mut history = History::default();
+    history.apply(50, Timestamp::from_millis(1), &ended(&RunId::new("r-1")));
+    assert!(history.take_impossible().is_empty());
+    assert_eq!(history.failures(&RuleId::new("a")).count(), 1);
+}
+
+#[test]
+fn a_crash_counts_once_for_a_rule_and_an_orderly_stop_not_at_all() {
+    let mut world = World::with_config(&rule("a", ""), "limits: { runs: 16 }\n");
+    let started = || Record::Started { version: "1".into(), rules_hash: String::new(), dry_run: false };
+    let failures = |world: &World| world.history.failures(&RuleId::new("a")).count();
+    for host in ["h1", "h2", "h3"] {
+        world.send("i_new", host, host);
+    }
+    world.note(started());
+    for run in world.active() {
+        world.end(&run, RunEnd::Interrupted);
+    }
+    assert_eq!(failures(&world), 1);
+    world.send("i_new", "i4", "h4");
+    let run = world.active()[0].clone();
+    world.end(&run, RunEnd::Interrupted);
+    assert_eq!(failures(&world), 1, "it was not cut off by a crash");
+    world.send("i_new", "i5", "h5");
+    world.note(started());
+    let run = world.active()[0].clone();
+    world.end(&run, RunEnd::Interrupted);
+    assert_eq!(failures(&world), 2, "the next crash counts again");
+    assert_eq!(world.replayed().known(), world.history.known());
+}
+
+#[test]
+fn an_event_is_to_blame_only_for_deaths_in_a_row_with_it_in_front() {
+    let world = World::new(&rule("a", ""));
+    let (first, second) = (world.push("i_new", "i1", "a", &[]), world.push("i_new", "i2", "b", &[]));
+    let started = Record::Started { version: "1".into(), rules_hash: String::new(), dry_run: false };
+    let mut history = History::default();
+    history.apply(1, world.now, &started);
+    history.apply(2, world.now, &Record::received(&first));
+    history.apply(3, world.now, &Record::received(&second));
+    history.apply(4, world.now, &started);
+    assert_eq!((history.deaths_at(2), history.deaths_at(3)), (1, 0));
+    history.apply(5, world.now, &Record::SetAside { event: first.id.clone(), seq: 2, error: "x".into() });
+    history.apply(6, world.now, &started);
+    assert_eq!((history.deaths_at(2), history.deaths_at(3)), (0, 1));
+    history.apply(7, world.now, &Record::Stopped);
+    history.apply(8, world.now, &started);
+    assert_eq!(history.deaths_at(3), 0, "an orderly stop is no death");
 }

@@ -6,25 +6,28 @@
 
 mod table;
 
+use std::sync::Arc;
+
 use super::{Reader, program};
 use crate::rule::diagnostic::codes;
 use crate::rule::template::Template;
+use crate::rule::trust::Sealed;
 use crate::rule::yaml::Node;
 use table::{FIND_EXEC, INTERPRETERS, Interpreter, Operand, WRAPPERS, Wrapper};
 
-/// Checks the arguments of a step; `nodes` are where they are written.
-pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template]) {
+/// Checks the arguments of a step; `nodes` are where they are written. Gives the scripts of the rules that it names.
+pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template]) -> Vec<Arc<Sealed>> {
     let args: Vec<Arg<'_>> = nodes
         .iter()
         .zip(argv)
         .map(|(node, template)| Arg { node, text: template.source(), literal: template.is_literal() })
         .collect();
-    let mut check = Check { reader, refused: false };
+    let mut check = Check { reader, refused: false, scripts: Vec::new() };
     check.command(&args);
-    if check.refused {
-        return;
+    if !check.refused {
+        warn_of_options(reader, &args);
     }
-    warn_of_options(reader, &args);
+    check.scripts
 }
 
 #[derive(Clone, Copy)]
@@ -37,6 +40,7 @@ struct Arg<'a> {
 struct Check<'r> {
     reader: &'r Reader<'r>,
     refused: bool,
+    scripts: Vec<Arc<Sealed>>,
 }
 
 impl Check<'_> {
@@ -129,7 +133,7 @@ impl Check<'_> {
                 if !code_given && !arg.literal {
                     self.refuse(*arg, &format!("`{name}` would run the script that its value names"));
                 } else if !code_given && arg.text.contains('/') {
-                    program::check_script(self.reader, arg.node, arg.text);
+                    self.scripts.extend(program::check_script(self.reader, arg.node, arg.text));
                 }
                 // What stands behind the script, or behind the code, is data for it.
                 return;

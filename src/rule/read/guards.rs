@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{NAMES_MAX, Reader, body, by, matching, unavailable};
 use crate::config::Config;
-use crate::journal::history::{FAILURES_MAX, REMEMBERED_MAX, STORM_HOLD_MAX};
+use crate::journal::history::{FAILURES_MAX, REMEMBERED_MAX, STORM_HOLD_MAX, TALLIED_MAX};
 use crate::rule::By;
 use crate::rule::diagnostic::codes;
 use crate::rule::duration::show;
@@ -110,9 +110,12 @@ fn hold(reader: &Reader<'_>, node: &Node) -> Option<Hold> {
 fn threshold(reader: &Reader<'_>, node: &Node, has_target: bool) -> Option<Threshold> {
     let doc = reader.doc;
     let fields = Fields::open(doc, node, "`threshold`")?;
+    // More matches than the history remembers would never be reached.
+    let tallied_max = i64::try_from(TALLIED_MAX).unwrap_or(i64::MAX);
     let count = fields
         .require("count", "say on which matching event to act: `count: 3`")
-        .and_then(|node| doc.count(node, "`threshold.count`", 1));
+        .and_then(|node| doc.int(node, "`threshold.count`", 1..=tallied_max))
+        .and_then(|count| u32::try_from(count).ok());
     let within = fields
         .require("within", "say in which time they must come: `within: 10m`")
         .and_then(|node| doc.duration(node, "`threshold.within`"));

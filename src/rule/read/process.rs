@@ -55,8 +55,9 @@ pub(super) fn run(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Opti
         return None;
     }
     let program = program::resolve(reader, first_node, first.source());
-    argv::check(reader, nodes, &argv);
-    Some(RunSpec { program, argv, process: process? })
+    let mut files = argv::check(reader, nodes, &argv);
+    files.extend(program::seal(reader, &program));
+    Some(RunSpec { program, argv, files, process: process? })
 }
 
 /// Reads `shell`.

@@ -1,10 +1,11 @@
 //! Which file a program's name stands for, and whether it may be run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Reader;
 use crate::rule::diagnostic::codes;
-use crate::rule::trust;
+use crate::rule::trust::{self, Distrust, Sealed};
 use crate::rule::yaml::Node;
 
 /// Where bare names are looked for: the fixed `PATH` of every step.
@@ -33,23 +34,36 @@ pub(super) fn resolve(reader: &Reader<'_>, node: &Node, written: &str) -> PathBu
     }
 }
 
-/// Checks a script that an interpreter is told to run; it need not be executable.
-pub(super) fn check_script(reader: &Reader<'_>, node: &Node, written: &str) {
+/// Checks a script that an interpreter is told to run; it need not be executable. Gives it as it is now, to be compared
+/// before it runs; nothing where it is the system's, or was reported.
+pub(super) fn check_script(reader: &Reader<'_>, node: &Node, written: &str) -> Option<Arc<Sealed>> {
     let base = &reader.cx.config.base;
     let path = absolute(base, written);
     if !path.starts_with(base) {
-        return;
+        return None;
     }
-    let mut known = reader.cx.scripts.borrow_mut();
-    let problem = known.entry(path.clone()).or_insert_with(|| {
-        if !path.exists() {
-            return Some(Problem::Missing(path));
+    if !path.exists() {
+        report(reader, node, written, Problem::Missing(path));
+        return None;
+    }
+    match sealed(reader, &path) {
+        Ok(sealed) => Some(sealed),
+        Err(distrust) => {
+            report(reader, node, written, Problem::Unsafe(distrust.to_string(), path));
+            None
         }
-        trust::check(&path, base).err().map(|distrust| Problem::Unsafe(distrust.to_string(), path))
-    });
-    if let Some(problem) = problem {
-        report(reader, node, written, problem.clone());
     }
+}
+
+/// A program of the rules as it is now; programs of the system change with upgrades, and are the system's business.
+pub(super) fn seal(reader: &Reader<'_>, program: &Path) -> Option<Arc<Sealed>> {
+    // What is wrong with it was reported when it was resolved.
+    if program.starts_with(&reader.cx.config.base) { sealed(reader, program).ok() } else { None }
+}
+
+fn sealed(reader: &Reader<'_>, path: &Path) -> Result<Arc<Sealed>, Distrust> {
+    let mut known = reader.cx.sealed.borrow_mut();
+    known.entry(path.to_owned()).or_insert_with(|| Sealed::of(path, &reader.cx.config.base).map(Arc::new)).clone()
 }
 
 fn lookup(reader: &Reader<'_>, written: &str, base: &Path) -> Result<PathBuf, Problem> {

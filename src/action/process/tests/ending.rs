@@ -80,10 +80,10 @@ async fn a_proper_daemon_outlives_its_step_and_is_found_as_a_leftover() {
     let pid = line_of(&case.path("pid")).await;
     assert!(is_alive(&pid));
     let started = StartTime::of(pid.parse().expect("a process id")).expect("it is there");
-    assert_eq!(end_leftovers(&RunId::new("r-another"), StartTime::MAX).await, (0, 0));
-    assert_eq!(end_leftovers(&case.run, started).await, (0, 0), "what started later is not a leftover");
+    assert_eq!(end_leftovers(&RunId::new("r-another"), StartTime::MAX, None).await, (0, 0));
+    assert_eq!(end_leftovers(&case.run, started, None).await, (0, 0), "what started later is not a leftover");
     assert!(is_alive(&pid));
-    let (found, left) = end_leftovers(&case.run, StartTime::MAX).await;
+    let (found, left) = end_leftovers(&case.run, StartTime::MAX, None).await;
     assert!(found >= 1 && left == 0, "{found} found, {left} left");
     assert!(!is_alive(&pid));
 }

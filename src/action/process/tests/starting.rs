@@ -98,7 +98,7 @@ async fn a_user_is_changed_to_by_our_own_binary() {
     case.process.user = Some("nobody".into());
     case.settings.own_program = "/bin/echo".into();
     let result = case.run(&["/usr/bin/id", "-un"]).await;
-    assert_eq!(result.stdout, "__exec --user nobody -- /usr/bin/id -un\n");
+    assert_eq!(result.stdout, "__exec --user nobody --set-home -- /usr/bin/id -un\n");
 }
 
 #[tokio::test]

@@ -1,0 +1,95 @@
+//! A run that a person has done again: a fresh decision, by the rules in force, on the newest state, under the guards.
+//!
+//! It is not the old run once more. The person stands in for the event: nothing is held, no threshold has to be
+//! reached, and the slot that the old run holds is no objection. A rule in mode `approve` asks for approval again, since
+//! what would be done now was not shown yet.
+
+use std::sync::Arc;
+
+use super::{Decision, Mode, Plan, Settings, apart, conclude, condition, plain};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::guard::{Proposal, Stage};
+use crate::journal::history::History;
+use crate::journal::record::{Decided, Reservation, RunId};
+use crate::matcher;
+use crate::rule::view::EventView;
+use crate::rule::{Rule, RuleId, RuleSet};
+
+/// How often one run may be done again. Beyond that nothing is learned from another try.
+pub const RERUNS_MAX: u32 = 64;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Rerun<'a> {
+    /// The id that the new run gets.
+    pub run: &'a RunId,
+    /// The rule.
+    pub rule: &'a RuleId,
+    /// The event that led to the run that is repeated.
+    pub trigger: &'a Arc<Event>,
+    /// The newest event of its entity, where that is another one.
+    pub newest: Option<&'a Event>,
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// The config's part.
+    pub settings: &'a Settings,
+}
+
+/// Decides on it. Changes nothing: what the decision reserves is folded with its record.
+///
+/// # Errors
+/// Why there is nothing to decide on, in words.
+pub fn decide(rerun: &Rerun<'_>, history: &History, now: Timestamp) -> Result<Decision, String> {
+    let rule = rerun.rules.get(rerun.rule).ok_or_else(|| format!("no rule {} is in force any more", rerun.rule))?;
+    let mode = rule.mode.min(rerun.settings.ceiling);
+    if matches!(mode, Mode::Off | Mode::DryRun) {
+        return Err(format!("rule {} is in mode {mode} now", rule.id));
+    }
+    let event = match rerun.newest {
+        None => Arc::clone(rerun.trigger),
+        Some(newest) if newest.is_closed() && !rerun.trigger.is_closed() => {
+            return Err(format!("{} has closed since", rerun.trigger.entity));
+        }
+        Some(newest) => Arc::new(rerun.trigger.with_state_of(newest)),
+    };
+    let (decided, plan) = apart(|| decide_on(rerun, rule, mode, &event, history, now))?;
+    Ok(Decision { rule: Arc::clone(rule), decided, plan, state: Some(event) })
+}
+
+fn decide_on(
+    rerun: &Rerun<'_>,
+    rule: &Arc<Rule>,
+    mode: Mode,
+    event: &Event,
+    history: &History,
+    now: Timestamp,
+) -> (Decided, Option<Plan>) {
+    let view = EventView::new(event);
+    let target = match condition(rule, rerun.rules, &view, now, matcher::still_holds) {
+        Ok(target) => target,
+        Err(outcome) => return (plain(rule, outcome), None),
+    };
+    let proposal = Proposal {
+        rule,
+        event,
+        target: &target,
+        run: rerun.run,
+        dry: false,
+        stage: Stage::Again,
+        settings: &rerun.settings.guards,
+    };
+    let (mut decided, plan) = conclude(&proposal, mode, &view, now, history, now);
+    if let Some(reservation) = &mut decided.reservation {
+        keep_apart(reservation, rule, history, now);
+    }
+    (decided, plan)
+}
+
+/// Where the run that is repeated still holds the slot, the new one takes a slot of its own beside it: if it never
+/// starts, it must not give back what the old one took.
+fn keep_apart(reservation: &mut Reservation, rule: &Rule, history: &History, now: Timestamp) {
+    if history.slots.get(&rule.id, &reservation.slot, false, now).is_some() {
+        reservation.slot = format!("{} again {}", reservation.slot, reservation.run);
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether a run that a crash cut off may go on, and from which step.
+//!
+//! It may only where every step that it has not finished is `idempotent: true`, its rule still makes the same plan of
+//! the same event, and nothing has closed or paused it since. In every other case it stays in doubt, and ends as
+//! `interrupted`.
+
+use std::sync::Arc;
+
+use super::turn::Start;
+use super::{Mode, Settings, digest};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::journal::history::{History, Run};
+use crate::journal::record::{Phase, Record, StepEnd, StepResult};
+use crate::journal::store::Stored;
+use crate::plan::{self, Plan};
+use crate::rule::view::EventView;
+use crate::rule::{Rule, RuleSet};
+
+/// How often one run may go on after a crash. If the daemon dies a further time, the run may be why.
+pub const RESUMES_MAX: u32 = 2;
+
+/// A run that was cut off.
+#[derive(Debug, Clone, Copy)]
+pub struct CutOff<'a> {
+    /// What the history knows of it.
+    pub run: &'a Run,
+    /// What the journal holds of it, in order.
+    pub records: &'a [Stored],
+    /// The event that led to it.
+    pub trigger: &'a Arc<Event>,
+    /// The newest event of its entity, where that is another one.
+    pub newest: Option<&'a Event>,
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// The config's part.
+    pub settings: &'a Settings,
+}
+
+/// How a run goes on.
+#[derive(Debug)]
+pub struct Resumption {
+    /// What it does, all its steps included.
+    pub start: Start,
+    /// The first step that is done again, from 0.
+    pub from_step: usize,
+    /// What the steps before led to, in order.
+    pub finished: Vec<StepResult>,
+    /// How often that first step was tried already.
+    pub tries: u32,
+}
+
+/// Whether and where a run that was cut off goes on.
+///
+/// # Errors
+/// Why it does not, in words.
+pub fn resume(cut_off: &CutOff<'_>, history: &History, now: Timestamp) -> Result<Resumption, String> {
+    let CutOff { run, records, trigger, newest, rules, settings } = *cut_off;
+    if run.resumes >= RESUMES_MAX {
+        return Err(format!("it went on {RESUMES_MAX} times already, and the daemon died each time"));
+    }
+    let rule = rules.get(&run.rule).ok_or("its rule is no longer in force")?;
+    match rule.mode.min(settings.ceiling) {
+        Mode::Auto => {}
+        Mode::Approve if run.approved => {}
+        mode => return Err(format!("its rule is in mode {mode} now")),
+    }
+    if let Some(pause) = run.pause(&history.pauses, now) {
+        return Err(pause.in_words());
+    }
+    if newest.is_some_and(Event::is_closed) && !trigger.is_closed() {
+        return Err(format!("{} has closed since", run.entity));
+    }
+    let start = same_plan(cut_off, rule)?;
+    let finished = finished(records, &start.plan)?;
+    let from_step = finished.len();
+    let tries = records.iter().filter_map(|stored| match &stored.record {
+        Record::StepStarted { phase: Phase::Steps, step, attempt, .. } if *step == from_step => Some(*attempt),
+        _ => None,
+    });
+    let tries = tries.max().unwrap_or(0);
+    let unfinished = start.plan.steps.get(from_step..).unwrap_or_default();
+    let follow_up = rule.on_success.iter().chain(&rule.on_failure);
+    let followed = records
+        .iter()
+        .any(|stored| matches!(stored.record, Record::StepStarted { phase: Phase::OnSuccess | Phase::OnFailure, .. }));
+    if let Some(step) = unfinished.iter().map(|step| &step.spec).find(|step| !step.idempotent) {
+        let name = step.name.as_deref().map_or_else(|| "a step".to_owned(), |name| format!("step `{name}`"));
+        return Err(format!("{name} is unfinished and not `idempotent`"));
+    }
+    if followed && follow_up.into_iter().any(|step| !step.idempotent) {
+        return Err("it was telling of its end, and that is not `idempotent`".into());
+    }
+    Ok(Resumption { start, from_step, finished, tries })
+}
+
+/// The plan as it was intended, made again: from the state that led to the run, or from the newest one.
+fn same_plan(cut_off: &CutOff<'_>, rule: &Arc<Rule>) -> Result<Start, String> {
+    let CutOff { run, records, trigger, newest, .. } = *cut_off;
+    let intended = records.iter().find_map(|stored| match &stored.record {
+        Record::RunIntended { plan, .. } => Some((digest(plan), stored.at)),
+        _ => None,
+    });
+    let (intended, intended_at) = intended.ok_or("its intent is not kept any more")?;
+    let then = rule.guards.attempts.as_ref().map(|attempts| attempts.then.as_slice());
+    let states = [Some(Arc::clone(trigger)), newest.map(|newest| Arc::new(trigger.with_state_of(newest)))];
+    for event in states.into_iter().flatten() {
+        let view = EventView::new(&event);
+        for steps in [Some(rule.steps.as_slice()), then].into_iter().flatten() {
+            // What a person approved was rendered as of when they were shown it, all else as of when it began.
+            for at in [intended_at, run.decided_at] {
+                let plan = plan::steps(steps, &view, &run.target, at);
+                if let Some(plan) = plan.ok().filter(|plan| digest(&plan.to_json()) == intended) {
+                    return Ok(Start { rule: Arc::clone(rule), plan, event: Arc::clone(&event) });
+                }
+            }
+        }
+    }
+    Err("its rule or its event is not what it was when the run began".into())
+}
+
+/// The results of the steps that are done with: those that passed or were skipped, in a row from the first, and those
+/// that may fail and after which the run went on.
+fn finished(records: &[Stored], plan: &Plan) -> Result<Vec<StepResult>, String> {
+    let mut finished: Vec<StepResult> = Vec::new();
+    let results = |wanted: usize| {
+        records.iter().filter_map(move |stored| match &stored.record {
+            Record::StepEnded { phase: Phase::Steps, step, result, .. } if *step == wanted => Some(result),
+            _ => None,
+        })
+    };
+    let was_begun = |wanted: usize| {
+        records.iter().any(|stored| match &stored.record {
+            Record::StepStarted { phase: Phase::Steps, step, .. }
+            | Record::StepEnded { phase: Phase::Steps, step, .. } => *step == wanted,
+            _ => false,
+        })
+    };
+    while let Some(last) = results(finished.len()).next_back() {
+        let may_fail = plan.steps.get(finished.len()).is_some_and(|step| step.spec.continue_on_error);
+        let is_done =
+            matches!(last.end, StepEnd::Succeeded | StepEnd::Skipped) || (may_fail && was_begun(finished.len() + 1));
+        if !is_done {
+            break;
+        }
+        finished.push(last.clone());
+    }
+    let beyond = records.iter().any(|stored| {
+        matches!(&stored.record, Record::StepStarted { phase: Phase::Steps, step, .. } if *step > finished.len())
+    });
+    // What is written later without waiting can be lost in a crash, but never from the middle.
+    if beyond { Err("what it has done is not wholly on record".into()) } else { Ok(finished) }
+}
