@@ -18,7 +18,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 cargo build --release --target "$host"
 for target in "${targets[@]}"; do
   mkdir -p "corpus/$target" "artifacts/$target"
-  # A condition may take its whole 50 ms twice, many of them in one input cannot be.
+  # No input may take long: a condition, the slowest of them, is ended after 50 ms and evaluated twice.
   "${CARGO_TARGET_DIR:-target}/$host/release/$target" "corpus/$target" "seeds/$target" -max_total_time="$seconds" \
     -max_len=8192 -timeout=10 -rss_limit_mb=2048 -artifact_prefix="artifacts/$target/" -print_final_stats=1
 done
