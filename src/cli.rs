@@ -1,6 +1,7 @@
 //! The command line: one file a command. What a library user would want is not here.
 
 mod audit;
+mod catch_up;
 mod check;
 mod client;
 mod completions;
@@ -56,6 +57,7 @@ enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Reload(reload::Reload),
+    CatchUp(catch_up::CatchUp),
     Send(send::Send),
     Audit(audit::Audit),
     Completions(completions::Completions),
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Pause(command) => command.run(&cli.config),
         Command::Resume(command) => command.run(&cli.config),
         Command::Reload(command) => command.run(&cli.config),
+        Command::CatchUp(command) => command.run(&cli.config),
         Command::Send(command) => command.run(&cli.config),
         Command::Audit(command) => command.run(&cli.config),
         Command::Completions(command) => command.run(),

@@ -14,8 +14,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::rule::By;
-use crate::rule::Mode;
 use crate::rule::guards::{BlastRadius, Rate};
+use crate::rule::{Mode, Reporting};
 use secret::SecretRef;
 
 /// The addresses that Flashduty documents as the sources of its pushes. They may change: `allow_from` in the
@@ -128,6 +128,10 @@ pub struct Flashduty {
     pub app_key: SecretRef,
     /// Ask at start for incidents opened while away.
     pub catch_up: bool,
+    /// What is said on incidents about runs, where their rule does not say.
+    pub report: Reporting,
+    /// What stands before a run's id in the address of its page, for links in reports.
+    pub run_link: Option<String>,
 }
 
 /// Limits on what the daemon takes and does at once.

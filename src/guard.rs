@@ -17,6 +17,7 @@ mod key;
 mod max_wait;
 mod pause;
 mod rate;
+mod recheck;
 mod storm_hold;
 mod threshold;
 mod unless_acked;
@@ -148,6 +149,8 @@ const GUARDS: &[(&str, Ask)] = &[
     ("blast_radius", blast_radius::ask),
     ("breaker", breaker::ask),
     ("attempts", attempts::ask),
+    ("recheck", recheck::ask),
+    ("max_wait", max_wait::ask),
     ("storm_hold", storm_hold::ask),
     ("budget", budget::ask),
 ];

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::journal::record::WriteBackCall;
 use crate::rule::step::Step;
 
 /// What a rule would do for one event.
@@ -49,6 +50,8 @@ pub enum Call {
     Shell(ShellCall),
     /// An HTTP request.
     Http(HttpCall),
+    /// Calls that change the incident in Flashduty.
+    Flashduty(FlashdutyCall),
     /// A pause.
     Wait(Duration),
 }
@@ -114,6 +117,15 @@ pub struct HttpCall {
     pub headers: Vec<(String, String)>,
     /// The body, if any.
     pub body: Option<HttpCallBody>,
+}
+
+/// `flashduty`, rendered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FlashdutyCall {
+    /// The incident.
+    pub incident: Arc<str>,
+    /// What is done to it, in this order. Never empty.
+    pub calls: Vec<WriteBackCall>,
 }
 
 /// The body of a request.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::views::{DecisionView, EventView, PauseView, RunStory, RunView, StatusView};
-use crate::engine::{Handle, Refusal, ReloadError};
+use super::views::{DecisionView, EventView, PauseView, RunStory, RunView, StatusView, WriteBackView};
+use crate::engine::{CatchUpError, CaughtUp, Handle, Refusal, ReloadError};
 use crate::journal::record::{Record, RunId};
 use crate::journal::store::{StoreError, Stored};
 
@@ -25,6 +25,8 @@ pub(super) enum ApiError {
     #[error(transparent)]
     Reload(#[from] ReloadError),
     #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -36,6 +38,8 @@ impl ApiError {
             Self::Refused(Refusal::Cannot(_)) => (409, "cannot"),
             Self::Refused(Refusal::Stopping) => (503, "stopping"),
             Self::Reload(_) => (422, "reload-refused"),
+            Self::CatchUp(CatchUpError::NoClient | CatchUpError::TooLong) => (409, "cannot"),
+            Self::CatchUp(_) => (502, "not-caught-up"),
             Self::Store(_) => (500, "journal"),
         }
     }
@@ -73,6 +77,22 @@ pub struct PauseRequest {
     /// Also end what runs.
     #[serde(default)]
     pub now: bool,
+}
+
+/// What a catch-up asks for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatchUpRequest {
+    /// How far back, in milliseconds; an hour unless given.
+    #[serde(default)]
+    pub since_ms: Option<u64>,
+}
+
+/// How far back a catch-up goes that does not say.
+const CATCH_UP_DEFAULT: Duration = Duration::from_secs(3_600);
+
+pub(super) async fn catch_up(handle: &Handle, request: CatchUpRequest) -> Result<CaughtUp, ApiError> {
+    Ok(handle.catch_up(request.since_ms.map_or(CATCH_UP_DEFAULT, Duration::from_millis)).await?)
 }
 
 pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
@@ -123,6 +143,9 @@ pub struct EventStory {
     pub body: Option<serde_json::Value>,
     /// The runs that it led to.
     pub runs: Vec<RunStory>,
+    /// What was written back to Flashduty about it without a run, as a dry-run does.
+    #[serde(default)]
+    pub write_backs: Vec<WriteBackView>,
 }
 
 pub(super) async fn event(handle: &Handle, id: String) -> Result<EventStory, ApiError> {
@@ -137,8 +160,11 @@ pub(super) async fn event(handle: &Handle, id: String) -> Result<EventStory, Api
             for run in rules.into_iter().filter_map(|rule| rule.run) {
                 runs.extend(RunStory::of(&reader.about_run(&run)?, live.get(&run).cloned()));
             }
+            let mut about = reader.about_event(&id)?;
+            about.retain(|stored| stored.record.run().is_none());
+            let write_backs = WriteBackView::of(&about);
             let body = push.payload.as_deref().and_then(|body| serde_json::from_str(body).ok());
-            Ok(EventView::of(&push, decision.as_ref()).map(|event| EventStory { event, body, runs }))
+            Ok(EventView::of(&push, decision.as_ref()).map(|event| EventStory { event, body, runs, write_backs }))
         }
     });
     story.await?.ok_or(ApiError::NotFound { what: "event", id })

@@ -9,7 +9,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
-use super::api::{self, ApiError, Page, PauseRequest, RunAct};
+use super::api::{self, ApiError, CatchUpRequest, Page, PauseRequest, RunAct};
 use crate::config::secret::Secret;
 use crate::engine::Handle;
 
@@ -123,6 +123,10 @@ pub(super) fn routes(
     let resume = post("resume").and(with.clone()).then(|handle: Handle| async move {
         answer(handle.resume().await.map(|()| Simple { status: "resumed" }).map_err(ApiError::from))
     });
+    let catch_up = post("catch-up")
+        .and(body::<CatchUpRequest>())
+        .and(with.clone())
+        .then(|request, handle: Handle| async move { answer(api::catch_up(&handle, request).await) });
     let reload = post("reload").and(body::<ReloadRequest>()).and(with).then(
         |request: ReloadRequest, handle: Handle| async move {
             answer(handle.reload(request.force).await.map_err(ApiError::from))
@@ -131,7 +135,7 @@ pub(super) fn routes(
 
     let open = healthz.or(readyz).unify().or(metrics).unify();
     let api = status.or(events).unify().or(event).unify().or(runs).unify().or(run).unify();
-    let acts = act.or(pause).unify().or(resume).unify().or(reload).unify();
+    let acts = act.or(pause).unify().or(resume).unify().or(catch_up).unify().or(reload).unify();
     let all = open.or(api).unify().or(acts).unify();
     allowed(guard).and(all).recover(refused).unify()
 }

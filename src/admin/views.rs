@@ -1,5 +1,9 @@
 //! What the API shows: built from the journal's records, the same for the command line and for machines.
 
+mod write_back;
+
+pub use write_back::WriteBackView;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -215,6 +219,9 @@ pub struct RunStory {
     pub generation: Option<u64>,
     /// Its steps in order.
     pub steps: Vec<StepView>,
+    /// What it wrote back to Flashduty, or still has to.
+    #[serde(default)]
+    pub write_backs: Vec<WriteBackView>,
 }
 
 impl RunStory {
@@ -225,6 +232,7 @@ impl RunStory {
             plan: None,
             generation: None,
             steps: Vec::new(),
+            write_backs: WriteBackView::of(records),
         };
         for stored in records {
             match &stored.record {

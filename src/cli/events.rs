@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::Exit;
 use super::client::{Client, segment};
 use super::output::{OutputFormat, cell, json, say, table};
-use super::runs::say_story;
+use super::runs::{say_story, say_write_back};
 use crate::admin::api::EventStory;
 use crate::admin::views::{EventView, RuleDecisionView};
 use crate::report::printable;
@@ -110,6 +110,7 @@ fn show(story: &EventStory) {
             decision.rules.iter().for_each(say_decision);
         }
     }
+    story.write_backs.iter().for_each(say_write_back);
     for run in &story.runs {
         say("");
         say_story(run);

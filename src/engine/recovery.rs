@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::flashduty::Outgoing;
 use crate::action::process;
 use crate::clock::Clock;
 use crate::journal::history::{History, RunState};
 use crate::journal::record::{Record, RunEnd, RunId};
 use crate::journal::{Journal, Refused};
 use crate::report::Report;
+use crate::rule::RuleSet;
 
 /// Ends every run that was acting when the daemon died: first what is left of its processes, then its record. It
 /// may have done anything, so it is never simply run again.
@@ -16,6 +18,8 @@ pub(super) async fn end_interrupted(
     journal: &Journal,
     clock: &dyn Clock,
     report: &Arc<Report>,
+    outgoing: &Outgoing,
+    rules: &RuleSet,
 ) -> Result<(), Refused> {
     let interrupted: Vec<RunId> = history
         .runs
@@ -39,6 +43,11 @@ pub(super) async fn end_interrupted(
             (found, 0) => format!("; {found} of its processes were still there and were ended"),
             (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),
         };
+        let error = Some(format!("the daemon died between the run's intent and its outcome{left}"));
+        let duration_ms = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
+        let comment = rules
+            .get(&known.rule)
+            .and_then(|rule| outgoing.of_interrupted(&run, known, rule, error.as_deref(), duration_ms, report));
         let record = Record::RunEnded {
             run: run.clone(),
             rule: known.rule.clone(),
@@ -46,12 +55,14 @@ pub(super) async fn end_interrupted(
             end: RunEnd::Interrupted,
             acted: true,
             keeps_slot: true,
-            error: Some(format!("the daemon died between the run's intent and its outcome{left}")),
-            duration_ms: u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX),
+            error,
+            duration_ms,
         };
-        history.apply(history.last_seq(), now, &record);
         report.ended_waiting(&record);
-        records.push(record);
+        for record in [Some(record), comment].into_iter().flatten() {
+            history.apply(history.last_seq(), now, &record);
+            records.push(record);
+        }
     }
     journal.append_folded(now, records).await
 }

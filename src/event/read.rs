@@ -143,6 +143,7 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         payload,
         body,
         body_hash,
+        caught_up: false,
     })
 }
 

@@ -9,11 +9,13 @@
 
 mod counts;
 mod newest;
+mod outbox;
 mod runs;
 mod slots;
 
 pub use counts::{Counts, REMEMBERED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
+pub use outbox::{Outbox, WRITE_BACKS_MAX, Waiting};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
 pub use slots::{Slot, Slots};
 
@@ -50,6 +52,8 @@ pub struct History {
     pub counts: Counts,
     /// Runs that wait or act, and the locks that they hold.
     pub runs: Runs,
+    /// What has to be written back.
+    pub outbox: Outbox,
     failures: HashMap<RuleId, VecDeque<Timestamp>>,
     storms: HashMap<i64, Timestamp>,
     pause: Option<Pause>,
@@ -112,6 +116,9 @@ impl History {
                     }
                 }
             }
+            Record::WriteBackQueued { write_back } => self.outbox.queue(at, write_back),
+            Record::WriteBackStarted { id, .. } => self.outbox.started(id),
+            Record::WrittenBack { id, outcome, .. } => self.outbox.answered(id, *outcome),
             Record::Paused { reason, until } => {
                 self.pause = Some(Pause { reason: reason.clone(), until: *until });
             }

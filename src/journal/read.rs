@@ -60,6 +60,12 @@ impl Reader {
         )
     }
 
+    /// Whether anything was received about an entity.
+    pub fn knows(&self, entity: &Entity) -> Result<bool, StoreError> {
+        let sql = "SELECT seq, at, data, NULL FROM record WHERE kind = 'received' AND entity = ?1 LIMIT 1";
+        Ok(self.one(sql, [entity.to_string()])?.is_some())
+    }
+
     /// The decision on the push with this number, whether it has a record of its own or shares one.
     pub fn decision_on(&self, seq: u64) -> Result<Option<Stored>, StoreError> {
         // Decisions follow their events closely: the first one that reaches as far as `seq` is it.

@@ -8,10 +8,12 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, StdinCall};
+use crate::journal::record::WriteBackCall;
 use crate::rule::duration;
 use crate::rule::step::{
-    Action, DEFAULT_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, StatusPattern, Stdin, Step,
+    Action, DEFAULT_TIMEOUT, FlashdutySpec, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, StatusPattern, Stdin, Step,
 };
+use crate::rule::template::Template;
 
 impl Plan {
     /// `{"target": …, "steps": […]}`.
@@ -47,6 +49,10 @@ impl Call {
             }
             Self::Http(http) => {
                 shown.insert("http".into(), Value::Object(request(http)));
+            }
+            Self::Flashduty(call) => {
+                let calls = call.calls.iter().map(write_back).collect();
+                shown.insert("flashduty".into(), Value::Object(calls));
             }
             Self::Wait(time) => {
                 shown.insert("wait".into(), duration::show(*time).into());
@@ -200,12 +206,55 @@ fn deferred(action: &Action) -> Map<String, Value> {
             expectations(http, &mut request);
             shown.insert("http".into(), Value::Object(request));
         }
+        Action::Flashduty(calls) => {
+            shown.insert("flashduty".into(), Value::Object(calls.iter().map(write_back_unrendered).collect()));
+        }
         Action::Wait(time) => {
             shown.insert("wait".into(), duration::show(*time).into());
         }
     }
     shown.insert("deferred".into(), true.into());
     shown
+}
+
+/// A call as the rule language writes it.
+fn write_back(call: &WriteBackCall) -> (String, Value) {
+    let value = match call {
+        WriteBackCall::Comment { comment } => json!(comment),
+        WriteBackCall::Ack | WriteBackCall::Reopen => true.into(),
+        WriteBackCall::Resolve { root_cause, resolution } => {
+            resolution_of(root_cause.as_deref(), resolution.as_deref())
+        }
+        WriteBackCall::Snooze { minutes } => snooze(*minutes),
+        WriteBackCall::Field { name, value } => json!({ "name": name, "value": value }),
+    };
+    (call.name().to_owned(), value)
+}
+
+fn write_back_unrendered(spec: &FlashdutySpec) -> (String, Value) {
+    let (name, value) = match spec {
+        FlashdutySpec::Comment(comment) => ("comment", comment.source().into()),
+        FlashdutySpec::Ack => ("ack", true.into()),
+        FlashdutySpec::Resolve { root_cause, resolution } => {
+            let texts = [root_cause, resolution].map(|text| text.as_ref().map(Template::source));
+            ("resolve", resolution_of(texts[0], texts[1]))
+        }
+        FlashdutySpec::Snooze(minutes) => ("snooze", snooze(*minutes)),
+        FlashdutySpec::Field { name, value } => ("field", json!({ "name": name, "value": source(value) })),
+        FlashdutySpec::Reopen => ("reopen", true.into()),
+    };
+    (name.to_owned(), value)
+}
+
+fn resolution_of(root_cause: Option<&str>, resolution: Option<&str>) -> Value {
+    let texts = [("root_cause", root_cause), ("resolution", resolution)];
+    let written: Map<String, Value> =
+        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))).collect();
+    if written.is_empty() { true.into() } else { Value::Object(written) }
+}
+
+fn snooze(minutes: u16) -> Value {
+    duration::show(std::time::Duration::from_secs(u64::from(minutes) * 60)).into()
 }
 
 fn unrendered(spec: &ProcessSpec, shown: &mut Map<String, Value>) {

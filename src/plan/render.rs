@@ -6,11 +6,15 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall};
+use super::{
+    Call, FlashdutyCall, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall,
+};
 use crate::clock::Timestamp;
 use crate::event::Entity;
+use crate::journal::record::WriteBackCall;
+use crate::report::comment::cut;
 use crate::rule::Rule;
-use crate::rule::step::{Action, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
+use crate::rule::step::{Action, FlashdutySpec, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
 use crate::rule::template::{Template, TemplateNames};
 use crate::rule::view::EventView;
 
@@ -64,6 +68,12 @@ pub fn steps(steps: &[Arc<Step>], view: &EventView<'_>, target: &str, now: Times
     let mut planned = Vec::with_capacity(steps.len());
     for (at, spec) in steps.iter().enumerate() {
         let call = if is_for_later(spec) {
+            // What cannot be done whatever the steps before it say is known now.
+            if matches!(spec.action, Action::Flashduty(_)) && view.event().incident_id.is_none() {
+                let message = "the event belongs to no incident, so there is none to change";
+                let error = PlanError::new("flashduty", message);
+                return Err(PlanError { step: Some(at), name: spec.name.clone(), ..error });
+            }
             None
         } else {
             let rendered = render_step(spec, &names);
@@ -148,6 +158,18 @@ fn visit(action: &Action, look: &mut impl FnMut(&Template)) {
                 HttpBody::Text(text) => look(text),
             }
         }
+        Action::Flashduty(calls) => {
+            for call in calls {
+                match call {
+                    FlashdutySpec::Comment(comment) => look(comment),
+                    FlashdutySpec::Resolve { root_cause, resolution } => {
+                        root_cause.iter().chain(resolution).for_each(&mut *look);
+                    }
+                    FlashdutySpec::Field { value, .. } => json(value, look),
+                    FlashdutySpec::Ack | FlashdutySpec::Snooze(_) | FlashdutySpec::Reopen => {}
+                }
+            }
+        }
         Action::Wait(_) => {}
     }
 }
@@ -176,7 +198,41 @@ pub fn render_step(step: &Step, names: &TemplateNames<'_>) -> Result<Call, PlanE
             process: process(&shell.process, names)?,
         }),
         Action::Http(http) => Call::Http(request(http, names)?),
+        Action::Flashduty(calls) => Call::Flashduty(flashduty(calls, names)?),
         Action::Wait(time) => Call::Wait(*time),
+    })
+}
+
+fn flashduty(specs: &[FlashdutySpec], names: &TemplateNames<'_>) -> Result<FlashdutyCall, PlanError> {
+    let incident = names.view.event().incident_id.clone();
+    let incident = incident
+        .ok_or_else(|| PlanError::new("flashduty", "the event belongs to no incident, so there is none to change"))?;
+    let calls = specs.iter().map(|spec| write_back(spec, names));
+    Ok(FlashdutyCall { incident, calls: calls.collect::<Result<_, _>>()? })
+}
+
+fn write_back(spec: &FlashdutySpec, names: &TemplateNames<'_>) -> Result<WriteBackCall, PlanError> {
+    let text = |template: &Option<Template>, field: &'static str| {
+        template.as_ref().map(|template| render(template, names, || field.into()).map(|text| cut(&text))).transpose()
+    };
+    Ok(match spec {
+        FlashdutySpec::Comment(comment) => {
+            let comment = render(comment, names, || "flashduty.comment".into())?;
+            if comment.trim().is_empty() {
+                return Err(PlanError::new("flashduty.comment", "it is empty"));
+            }
+            WriteBackCall::Comment { comment: cut(&comment) }
+        }
+        FlashdutySpec::Ack => WriteBackCall::Ack,
+        FlashdutySpec::Resolve { root_cause, resolution } => WriteBackCall::Resolve {
+            root_cause: text(root_cause, "flashduty.resolve.root_cause")?,
+            resolution: text(resolution, "flashduty.resolve.resolution")?,
+        },
+        FlashdutySpec::Snooze(minutes) => WriteBackCall::Snooze { minutes: *minutes },
+        FlashdutySpec::Field { name, value } => {
+            WriteBackCall::Field { name: name.clone(), value: json(value, names, "flashduty.field.value")? }
+        }
+        FlashdutySpec::Reopen => WriteBackCall::Reopen,
     })
 }
 

@@ -54,6 +54,13 @@ pub struct WritebackLabels {
     pub outcome: &'static str,
 }
 
+/// Labels of `stanch_catch_up_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CatchUpLabels {
+    /// `taken`, `known`, `unusable`, or `failed`.
+    pub outcome: &'static str,
+}
+
 /// Every metric.
 #[derive(Debug)]
 pub struct Metrics {
@@ -92,6 +99,10 @@ pub struct Metrics {
     pub last_event_timestamp: Gauge<f64, AtomicU64>,
     /// Calls that write back.
     pub writeback: Family<WritebackLabels, Counter>,
+    /// Calls that wait to be written back.
+    pub writeback_waiting: Gauge,
+    /// Incidents that were asked for, by what became of them.
+    pub catch_up: Family<CatchUpLabels, Counter>,
 }
 
 impl Metrics {
@@ -116,6 +127,8 @@ impl Metrics {
             paused: Gauge::default(),
             last_event_timestamp: Gauge::default(),
             writeback: Family::default(),
+            writeback_waiting: Gauge::default(),
+            catch_up: Family::default(),
         };
         metrics.register();
         metrics
@@ -160,7 +173,9 @@ impl Metrics {
             seconds,
             self.last_event_timestamp.clone(),
         );
-        registry.register("writeback", "Calls to the Open API by outcome", self.writeback.clone());
+        registry.register("writeback", "Calls that write back to Flashduty, by outcome", self.writeback.clone());
+        registry.register("writeback_waiting", "Write-backs that wait or are sent", self.writeback_waiting.clone());
+        registry.register("catch_up", "Incidents that were asked for, by what became of them", self.catch_up.clone());
     }
 
     /// The text that Prometheus reads.

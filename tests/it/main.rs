@@ -11,6 +11,7 @@ mod docs;
 mod dry_run;
 mod explain;
 mod fail_closed;
+mod flashduty;
 mod guards;
 mod hostile;
 mod init;

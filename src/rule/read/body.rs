@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::template::TemplateKind;
-use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
-use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, unavailable};
+use super::super::{LatePolicy, Mode, Reporting, Rule, RuleId, Verify};
+use super::{Reader, STEPS_MAX, dedupe, flashduty, guards, matching, mode, reporting, script, step, unavailable};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
 use crate::rule::yaml::Node;
@@ -49,6 +49,7 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
     let verify = fields.get("verify").and_then(|node| verify(reader, node));
     let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
     let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
+    let report = report(reader, &fields);
     fields.close();
 
     let id_node = id_node?;
@@ -67,9 +68,21 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
         verify,
         on_success,
         on_failure,
+        report,
         place: doc.place(node.head().start),
     };
     Some((rule, id_node.span.clone()))
+}
+
+/// `report`; as the config says where it is not written.
+fn report(reader: &Reader<'_>, fields: &Fields<'_>) -> Reporting {
+    let default = reader.cx.config.flashduty.as_ref().map_or(Reporting::Off, |flashduty| flashduty.report);
+    let Some((key, node)) = fields.entry("report") else { return default };
+    let report = reporting(reader.doc, node).unwrap_or(default);
+    if report != Reporting::Off {
+        flashduty::need(reader, key, "`report`");
+    }
+    report
 }
 
 fn rule_id(reader: &Reader<'_>, node: &Node) -> Option<RuleId> {
@@ -129,7 +142,11 @@ fn verify(reader: &Reader<'_>, node: &Node) -> Option<Verify> {
     let every = every_node.and_then(|node| doc.duration(node, "`every`"));
     let steps = fields
         .require("steps", "say what must pass: `steps: [ { run: [./scripts/is-healthy.sh] } ]`")
-        .map(|node| steps(reader, node, "`verify.steps`"))
+        .map(|node| {
+            let steps = steps(reader, node, "`verify.steps`");
+            flashduty::refuse_in_verify(reader, node, &steps);
+            steps
+        })
         .unwrap_or_default();
     fields.close();
     let within = within?;
