@@ -139,18 +139,25 @@ impl Fake {
         self.shared.faults().always(pattern);
     }
 
-    /// Pushes an event of an incident to the webhook. `more` stands beside the incident, as `person` does.
+    /// Pushes an event of an incident to the webhook. `more` stands beside the incident, as `person` does. Gives the
+    /// event's id and the status of the answer.
     ///
     /// # Errors
-    /// Where there is no such incident or no webhook, or nobody answered; else the status of the answer.
-    pub async fn push(&self, event_type: &str, incident: &str, more: Map<String, Value>) -> Result<u16, String> {
+    /// Where there is no such incident or no webhook, or nobody answered.
+    pub async fn push(
+        &self,
+        event_type: &str,
+        incident: &str,
+        more: Map<String, Value>,
+    ) -> Result<(String, u16), String> {
         let body = {
             let state = self.shared.state();
             let incident = state.incident(incident).ok_or_else(|| format!("there is no incident {incident}"))?;
             push::body(event_type, incident, more)
         };
         let webhook = self.shared.webhook().clone().ok_or("no webhook is set")?;
-        webhook.post(&body).await
+        let id = body.get("event_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        webhook.post(&body).await.map(|status| (id, status))
     }
 }
 

@@ -89,8 +89,10 @@ fn a_call_that_fails_four_times_is_set_aside_and_shown_and_the_next_goes_on() {
     assert!(views[0]["error"].as_str().unwrap().contains("InternalError"), "{views:#?}");
     assert_eq!(views[1]["outcome"], "sent");
     assert_eq!(vendor.fake.seen().iter().filter(|seen| seen.path == "/incident/comment").count(), 4);
-    let shown = daemon.folder.run(&["runs", "show", views[0]["run"].as_str().unwrap_or("none")]);
-    drop(shown);
+    let run = daemon.ended("e1")["run"]["run"].as_str().unwrap().to_owned();
+    let shown = daemon.folder.run(&["runs", "show", &run]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("flashduty comment on i1: failed (try 4)"), "{shown}");
     let socket = daemon.folder.path("data/stanch.sock");
     let (_, metrics) = crate::support::admin(&socket, "GET", "/metrics", "").unwrap();
     for line in [
@@ -214,11 +216,11 @@ fn an_alert_without_an_incident_has_nothing_to_write_to() {
 fn the_app_key_is_nowhere_but_in_the_requests() {
     let vendor = Vendor::start();
     vendor.open("i1");
-    let steps = format!(
-        "    steps:\n      - shell: echo {APP_KEY}; echo {APP_KEY} >&2; exit 1\n    on_failure:\n      \
-         - flashduty: {{ comment: \"{{{{ run.error }}}} {APP_KEY}\" }}\n"
-    );
-    let daemon = vendor.folder(&rule("a", &steps), "").start();
+    let steps = "    steps:
+      - name: leak
+        shell: cat secrets/app-key; cat secrets/app-key >&2; exit 1
+    on_failure: [ { flashduty: { comment: \"{{ run.error }}: {{ steps.leak.stderr }}\" } } ]\n";
+    let daemon = vendor.folder(&rule("a", steps), "").start();
     vendor.fake.fail_next([Some(Fault::DropBefore), Some(Fault::Internal)]);
     daemon.accept(&incident("e1", "i1"));
     let views = written_back(&daemon, "e1");
