@@ -7,7 +7,7 @@
 //! ```
 
 use std::error::Error;
-use std::io::Write as _;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use stanch::fake_flashduty::{Fake, Webhook};
 
 /// A fake Flashduty on loopback.
 #[derive(Debug, Parser)]
-struct Args {
+pub(crate) struct Args {
     /// Where it listens: `flashduty.api` of the config is `http://` and this.
     #[arg(long, default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
@@ -43,9 +43,12 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
+    run(Args::parse(), &mut std::io::stdout()).await
+}
+
+/// Serves, and writes to `out` what happens.
+pub(crate) async fn run(args: Args, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let fake = Fake::start(args.listen, &args.app_key).await?;
-    let mut out = std::io::stdout();
     writeln!(out, "listening on {}", fake.url())?;
     if let (Some(url), Some(file)) = (&args.webhook, &args.secret_file) {
         let secret = std::fs::read_to_string(file)?;

@@ -113,7 +113,10 @@ impl State {
 
     /// Counts a call; false where there were too many.
     pub(super) fn may_answer(&mut self) -> bool {
-        let now = self.since.elapsed();
+        self.may_answer_at(self.since.elapsed())
+    }
+
+    fn may_answer_at(&mut self, now: Duration) -> bool {
         let within = LIMITS.iter().all(|(count, window)| {
             let earlier = self.answered.len().checked_sub(*count).and_then(|at| self.answered.get(at));
             earlier.is_none_or(|earlier| now.saturating_sub(*earlier) >= *window)
@@ -131,5 +134,22 @@ impl State {
     pub(super) fn request_id(&mut self) -> String {
         self.requests += 1;
         format!("fake-{:08}", self.requests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_are_answered_than_the_vendor_answers() {
+        let mut state = State::new();
+        let mut answered = |count: usize, at: Duration| (0..count).filter(|_| state.may_answer_at(at)).count();
+        assert_eq!(answered(60, Duration::ZERO), 50);
+        assert_eq!(answered(60, Duration::from_millis(999)), 0);
+        assert_eq!(answered(60, Duration::from_secs(1)), 50);
+        let of_a_minute: usize = (2..60).map(|second| answered(60, Duration::from_secs(second))).sum();
+        assert_eq!(of_a_minute, 1_000 - 100);
+        assert_eq!(answered(60, Duration::from_secs(60)), 50, "those of a minute ago count no longer");
     }
 }

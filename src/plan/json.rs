@@ -232,18 +232,17 @@ fn write_back(call: &WriteBackCall) -> (String, Value) {
 }
 
 fn write_back_unrendered(spec: &FlashdutySpec) -> (String, Value) {
-    let (name, value) = match spec {
-        FlashdutySpec::Comment(comment) => ("comment", comment.source().into()),
-        FlashdutySpec::Ack => ("ack", true.into()),
+    let value = match spec {
+        FlashdutySpec::Comment(comment) => comment.source().into(),
+        FlashdutySpec::Ack | FlashdutySpec::Reopen => true.into(),
         FlashdutySpec::Resolve { root_cause, resolution } => {
             let texts = [root_cause, resolution].map(|text| text.as_ref().map(Template::source));
-            ("resolve", resolution_of(texts[0], texts[1]))
+            resolution_of(texts[0], texts[1])
         }
-        FlashdutySpec::Snooze(minutes) => ("snooze", snooze(*minutes)),
-        FlashdutySpec::Field { name, value } => ("field", json!({ "name": name, "value": source(value) })),
-        FlashdutySpec::Reopen => ("reopen", true.into()),
+        FlashdutySpec::Snooze(minutes) => snooze(*minutes),
+        FlashdutySpec::Field { name, value } => json!({ "name": name, "value": source(value) }),
     };
-    (name.to_owned(), value)
+    (spec.name().to_owned(), value)
 }
 
 fn resolution_of(root_cause: Option<&str>, resolution: Option<&str>) -> Value {

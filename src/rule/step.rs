@@ -155,6 +155,20 @@ pub enum FlashdutySpec {
     Reopen,
 }
 
+impl FlashdutySpec {
+    /// Its word in the rule language.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Comment(_) => "comment",
+            Self::Ack => "ack",
+            Self::Resolve { .. } => "resolve",
+            Self::Snooze(_) => "snooze",
+            Self::Field { .. } => "field",
+            Self::Reopen => "reopen",
+        }
+    }
+}
+
 /// A status that counts as success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusPattern {

@@ -2,6 +2,7 @@
 
 mod catching_up;
 mod crashes;
+mod fake;
 mod recheck;
 mod writing_back;
 

@@ -6,6 +6,7 @@
 mod admin;
 mod commands;
 mod crash;
+mod custom_action;
 mod demo;
 mod docs;
 mod dry_run;

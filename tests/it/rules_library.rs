@@ -177,7 +177,8 @@ fn a_disk_is_below_a_limit_only_if_a_number_says_so() {
 
 #[test]
 fn every_script_is_executable_and_stops_at_the_first_error() {
-    for folder in ["scripts", "examples/quickstart/scripts", "examples/demo/scripts"] {
+    for folder in ["scripts", "examples/quickstart/scripts", "examples/demo/scripts", "examples/custom-action/scripts"]
+    {
         for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let is_sourced = path.file_name().is_some_and(|name| name == "lib.sh");
