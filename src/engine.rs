@@ -390,8 +390,9 @@ pub fn event_of(stored: &crate::journal::store::Stored) -> Option<Event> {
     let Record::Received { source, caught_up, .. } = &stored.record else { return None };
     let body = stored.payload.clone()?;
     // It was read once before it was accepted, by the same rules.
-    let event = event::read(body.into(), source.as_str().into(), stored.at).ok()?;
-    Some(Event { caught_up: *caught_up, ..event })
+    let mut event = event::read(body.into(), source.as_str().into(), stored.at).ok()?;
+    event.caught_up = *caught_up;
+    Some(event)
 }
 
 #[cfg(test)]

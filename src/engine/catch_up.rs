@@ -180,8 +180,9 @@ async fn admit(handle: &Handle, event: Event) -> Result<Admitted, Refused> {
 /// The event that the push would have been. It counts as one of the first source.
 fn as_event(incident: Value, handle: &Handle) -> Result<Event, String> {
     let source = handle.config().sources.first().map(|source| source.name.clone()).unwrap_or_default();
-    let event = event::read(body(incident)?, source.into(), handle.now()).map_err(|error| error.to_string())?;
-    Ok(Event { caught_up: true, ..event })
+    let mut event = event::read(body(incident)?, source.into(), handle.now()).map_err(|error| error.to_string())?;
+    event.caught_up = true;
+    Ok(event)
 }
 
 fn body(incident: Value) -> Result<Bytes, String> {

@@ -115,7 +115,7 @@ pub fn of_dry_run(rule: &Rule, event: &Event, plan: &Plan) -> String {
 fn matched(event: &Event) -> String {
     let title = event.title().map(|title| format!(" \"{}\"", part(title))).unwrap_or_default();
     let channel = event.channel_name().map(|name| format!(", channel {}", part(name))).unwrap_or_default();
-    let person = event.person().and_then(|person| person.get("email")).and_then(serde_json::Value::as_str);
+    let person = event.person().and_then(|person| person.get("email")).and_then(|email| email.as_str());
     let person = person.filter(|email| !email.is_empty()).map(|email| format!(", by {}", part(email)));
     format!("{}{title}{channel}{}", part(&event.event_type), person.unwrap_or_default())
 }
