@@ -13,7 +13,6 @@ pub use faults::Fault;
 pub use push::Webhook;
 pub use state::Seen;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -228,12 +227,11 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
 }
 
 /// Pushes what a call led to, as the vendor does.
-async fn push_on(shared: Arc<Shared>, event_type: &'static str, incident: String) -> Result<(), Infallible> {
+async fn push_on(shared: Arc<Shared>, event_type: &'static str, incident: String) {
     let webhook = shared.webhook().clone();
     let body = shared.state().incident(&incident).map(|incident| push::body(event_type, incident, Map::new()));
     if let (Some(webhook), Some(body)) = (webhook, body) {
         // The vendor promises no more than one repetition; this one makes none.
         webhook.post(&body).await.ok();
     }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 //! Rendering is pure: dry-run, `explain`, `test` and `backtest` show the same plan that `serve` acts on.
 
 mod environment;
+mod flashduty;
 mod json;
 mod render;
 #[cfg(test)]

@@ -476,7 +476,7 @@ pub enum Record {
         run: Option<RunId>,
         /// The event that led to it.
         event: EventId,
-        /// Which try, from 1; 0 where it was given up without one.
+        /// Which try, from 1; how many there were before where it was given up without another one.
         attempt: u32,
         /// What it led to.
         outcome: WriteBackOutcome,

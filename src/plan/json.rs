@@ -7,13 +7,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, StdinCall};
-use crate::journal::record::WriteBackCall;
+use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, StdinCall, flashduty};
 use crate::rule::duration;
 use crate::rule::step::{
-    Action, DEFAULT_TIMEOUT, FlashdutySpec, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, StatusPattern, Stdin, Step,
+    Action, DEFAULT_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, StatusPattern, Stdin, Step,
 };
-use crate::rule::template::Template;
 
 impl Plan {
     /// `{"target": …, "steps": […]}`.
@@ -51,8 +49,7 @@ impl Call {
                 shown.insert("http".into(), Value::Object(request(http)));
             }
             Self::Flashduty(call) => {
-                let calls = call.calls.iter().map(write_back).collect();
-                shown.insert("flashduty".into(), Value::Object(calls));
+                shown.insert("flashduty".into(), flashduty::shown(call));
             }
             Self::Wait(time) => {
                 shown.insert("wait".into(), duration::show(*time).into());
@@ -207,7 +204,7 @@ fn deferred(action: &Action) -> Map<String, Value> {
             shown.insert("http".into(), Value::Object(request));
         }
         Action::Flashduty(calls) => {
-            shown.insert("flashduty".into(), Value::Object(calls.iter().map(write_back_unrendered).collect()));
+            shown.insert("flashduty".into(), flashduty::shown_unrendered(calls));
         }
         Action::Wait(time) => {
             shown.insert("wait".into(), duration::show(*time).into());
@@ -215,45 +212,6 @@ fn deferred(action: &Action) -> Map<String, Value> {
     }
     shown.insert("deferred".into(), true.into());
     shown
-}
-
-/// A call as the rule language writes it.
-fn write_back(call: &WriteBackCall) -> (String, Value) {
-    let value = match call {
-        WriteBackCall::Comment { comment } => json!(comment),
-        WriteBackCall::Ack | WriteBackCall::Reopen => true.into(),
-        WriteBackCall::Resolve { root_cause, resolution } => {
-            resolution_of(root_cause.as_deref(), resolution.as_deref())
-        }
-        WriteBackCall::Snooze { minutes } => snooze(*minutes),
-        WriteBackCall::Field { name, value } => json!({ "name": name, "value": value }),
-    };
-    (call.name().to_owned(), value)
-}
-
-fn write_back_unrendered(spec: &FlashdutySpec) -> (String, Value) {
-    let value = match spec {
-        FlashdutySpec::Comment(comment) => comment.source().into(),
-        FlashdutySpec::Ack | FlashdutySpec::Reopen => true.into(),
-        FlashdutySpec::Resolve { root_cause, resolution } => {
-            let texts = [root_cause, resolution].map(|text| text.as_ref().map(Template::source));
-            resolution_of(texts[0], texts[1])
-        }
-        FlashdutySpec::Snooze(minutes) => snooze(*minutes),
-        FlashdutySpec::Field { name, value } => json!({ "name": name, "value": source(value) }),
-    };
-    (spec.name().to_owned(), value)
-}
-
-fn resolution_of(root_cause: Option<&str>, resolution: Option<&str>) -> Value {
-    let texts = [("root_cause", root_cause), ("resolution", resolution)];
-    let written: Map<String, Value> =
-        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))).collect();
-    if written.is_empty() { true.into() } else { Value::Object(written) }
-}
-
-fn snooze(minutes: u16) -> Value {
-    duration::show(std::time::Duration::from_secs(u64::from(minutes) * 60)).into()
 }
 
 fn unrendered(spec: &ProcessSpec, shown: &mut Map<String, Value>) {
@@ -267,7 +225,7 @@ fn unrendered(spec: &ProcessSpec, shown: &mut Map<String, Value>) {
     Surroundings { stdin, cwd, user, exit_codes: &spec.exit_codes, allow_sudo: spec.allow_sudo }.show(env, shown);
 }
 
-fn source(template: &JsonTemplate) -> Value {
+pub(super) fn source(template: &JsonTemplate) -> Value {
     match template {
         JsonTemplate::Literal(value) => value.clone(),
         JsonTemplate::Text(text) => text.source().into(),

@@ -6,13 +6,9 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{
-    Call, FlashdutyCall, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall,
-};
+use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall, flashduty};
 use crate::clock::Timestamp;
 use crate::event::Entity;
-use crate::journal::record::WriteBackCall;
-use crate::report::comment::cut;
 use crate::rule::Rule;
 use crate::rule::step::{Action, FlashdutySpec, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
 use crate::rule::template::{Template, TemplateNames};
@@ -54,7 +50,7 @@ impl fmt::Display for PlanError {
 }
 
 impl PlanError {
-    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { step: None, name: None, field: field.into(), message: message.into() }
     }
 }
@@ -70,8 +66,7 @@ pub fn steps(steps: &[Arc<Step>], view: &EventView<'_>, target: &str, now: Times
         let call = if is_for_later(spec) {
             // What cannot be done whatever the steps before it say is known now.
             if matches!(spec.action, Action::Flashduty(_)) && view.event().incident_id.is_none() {
-                let message = "the event belongs to no incident, so there is none to change";
-                let error = PlanError::new("flashduty", message);
+                let error = flashduty::no_incident();
                 return Err(PlanError { step: Some(at), name: spec.name.clone(), ..error });
             }
             None
@@ -198,45 +193,16 @@ pub fn render_step(step: &Step, names: &TemplateNames<'_>) -> Result<Call, PlanE
             process: process(&shell.process, names)?,
         }),
         Action::Http(http) => Call::Http(request(http, names)?),
-        Action::Flashduty(calls) => Call::Flashduty(flashduty(calls, names)?),
+        Action::Flashduty(calls) => Call::Flashduty(flashduty::render(calls, names)?),
         Action::Wait(time) => Call::Wait(*time),
     })
 }
 
-fn flashduty(specs: &[FlashdutySpec], names: &TemplateNames<'_>) -> Result<FlashdutyCall, PlanError> {
-    let incident = names.view.event().incident_id.clone();
-    let incident = incident
-        .ok_or_else(|| PlanError::new("flashduty", "the event belongs to no incident, so there is none to change"))?;
-    let calls = specs.iter().map(|spec| write_back(spec, names));
-    Ok(FlashdutyCall { incident, calls: calls.collect::<Result<_, _>>()? })
-}
-
-fn write_back(spec: &FlashdutySpec, names: &TemplateNames<'_>) -> Result<WriteBackCall, PlanError> {
-    let text = |template: &Option<Template>, field: &'static str| {
-        template.as_ref().map(|template| render(template, names, || field.into()).map(|text| cut(&text))).transpose()
-    };
-    Ok(match spec {
-        FlashdutySpec::Comment(comment) => {
-            let comment = render(comment, names, || "flashduty.comment".into())?;
-            if comment.trim().is_empty() {
-                return Err(PlanError::new("flashduty.comment", "it is empty"));
-            }
-            WriteBackCall::Comment { comment: cut(&comment) }
-        }
-        FlashdutySpec::Ack => WriteBackCall::Ack,
-        FlashdutySpec::Resolve { root_cause, resolution } => WriteBackCall::Resolve {
-            root_cause: text(root_cause, "flashduty.resolve.root_cause")?,
-            resolution: text(resolution, "flashduty.resolve.resolution")?,
-        },
-        FlashdutySpec::Snooze(minutes) => WriteBackCall::Snooze { minutes: *minutes },
-        FlashdutySpec::Field { name, value } => {
-            WriteBackCall::Field { name: name.clone(), value: json(value, names, "flashduty.field.value")? }
-        }
-        FlashdutySpec::Reopen => WriteBackCall::Reopen,
-    })
-}
-
-fn render(template: &Template, names: &TemplateNames<'_>, field: impl FnOnce() -> String) -> Result<String, PlanError> {
+pub(super) fn render(
+    template: &Template,
+    names: &TemplateNames<'_>,
+    field: impl FnOnce() -> String,
+) -> Result<String, PlanError> {
     template.render(names).map_err(|error| PlanError::new(field(), error.message))
 }
 
@@ -303,7 +269,7 @@ fn request(spec: &HttpSpec, names: &TemplateNames<'_>) -> Result<HttpCall, PlanE
     })
 }
 
-fn json(template: &JsonTemplate, names: &TemplateNames<'_>, field: &str) -> Result<Value, PlanError> {
+pub(super) fn json(template: &JsonTemplate, names: &TemplateNames<'_>, field: &str) -> Result<Value, PlanError> {
     Ok(match template {
         JsonTemplate::Literal(value) => value.clone(),
         JsonTemplate::Text(text) => Value::String(render(text, names, || field.to_owned())?),

@@ -10,65 +10,33 @@
 //!
 //! The outbox decides nothing, delays no run, and says nothing that was not queued.
 
+mod room;
+mod send;
 mod verdict;
 
+pub use room::{Full, Room};
 pub use verdict::verdict;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
-use crate::journal::history::{WRITE_BACKS_MAX, Waiting};
-use crate::journal::record::{Record, WriteBackOutcome};
-use crate::journal::{RecordSink, Refused};
+use crate::journal::RecordSink;
+use crate::journal::history::Waiting;
 use crate::report::Report;
-use crate::report::flashduty::{self, Client};
+use crate::report::flashduty::Client;
 use crate::report::logging::SharedRedactor;
+use send::{Halt, Sender};
 
 /// Incidents that are written to at a time. More would use up the vendor's limit with one burst.
 const AT_A_TIME_MAX: usize = 4;
-/// The longest wait between two attempts to reach Flashduty.
-const UNREACHED_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The client in force, which a reload exchanges; none where the config has no `flashduty` section.
 pub type SharedClient = Arc<ArcSwapOption<Client>>;
-
-/// Places for write-backs that wait. Clones are the same places.
-#[derive(Debug, Clone)]
-pub struct Room(Arc<Semaphore>);
-
-/// There is no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the outbox is full: {WRITE_BACKS_MAX} write-backs wait for Flashduty, so this one was not queued; \
-     is `flashduty.api` of the config reachable?"
-)]
-pub struct Full;
-
-impl Room {
-    /// Room beside the `taken` write-backs that wait already.
-    pub fn beside(taken: usize) -> Self {
-        Self(Arc::new(Semaphore::new(WRITE_BACKS_MAX.saturating_sub(taken))))
-    }
-
-    /// Takes places, all or none, until their write-backs are over.
-    ///
-    /// # Errors
-    /// Where there are not so many.
-    pub fn take(&self, count: usize) -> Result<(), Full> {
-        let count = u32::try_from(count).map_err(|_| Full)?;
-        self.0.try_acquire_many(count).map(tokio::sync::SemaphorePermit::forget).map_err(|_| Full)
-    }
-
-    fn give_back(&self) {
-        self.0.add_permits(1);
-    }
-}
 
 /// What the outbox works with.
 pub struct Wiring<S> {
@@ -126,12 +94,6 @@ struct Lanes<S> {
     /// Incidents that nothing is being sent to, in the order in which they came to have something.
     turns: VecDeque<Arc<str>>,
     sending: JoinSet<(Arc<str>, Result<(), Halt>)>,
-}
-
-/// Why the outbox sends nothing further.
-enum Halt {
-    Stopping,
-    Refused(Refused),
 }
 
 impl<S: RecordSink> Lanes<S> {
@@ -204,119 +166,6 @@ impl<S: RecordSink> Lanes<S> {
         self.sender.wiring.room.give_back();
         self.sender.wiring.report.metrics.writeback_waiting.dec();
         Ok(())
-    }
-}
-
-struct Sender<S> {
-    wiring: Wiring<S>,
-    stopping: watch::Receiver<bool>,
-}
-
-/// What a try led to, for its record.
-struct Tried {
-    outcome: WriteBackOutcome,
-    request_id: Option<String>,
-    error: Option<String>,
-}
-
-impl Tried {
-    fn gave_up(error: impl Into<String>) -> Self {
-        Self { outcome: WriteBackOutcome::Failed, request_id: None, error: Some(error.into()) }
-    }
-}
-
-impl<S: RecordSink> Sender<S> {
-    /// Sends one write-back to its end, or until the engine stops.
-    async fn send(&self, mut one: Waiting) -> Result<(), Halt> {
-        let mut unreached = 0;
-        loop {
-            let tried = match self.may_not_be_sent(&one) {
-                Some(tried) => tried,
-                None => self.once(&one).await?,
-            };
-            let outcome = tried.outcome;
-            self.record(&one, tried).await?;
-            let pause = match outcome {
-                WriteBackOutcome::Sent | WriteBackOutcome::Failed | WriteBackOutcome::Unknown => return Ok(()),
-                WriteBackOutcome::Again => {
-                    one.tries += 1;
-                    flashduty::backoff(one.tries)
-                }
-                WriteBackOutcome::Unreached => {
-                    unreached += 1;
-                    flashduty::backoff(unreached).min(UNREACHED_WAIT_MAX)
-                }
-            };
-            one.in_doubt = false;
-            tokio::select! {
-                biased;
-                () = self.until_stop() => return Err(Halt::Stopping),
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// Why it is over without being sent, if it is.
-    fn may_not_be_sent(&self, one: &Waiting) -> Option<Tried> {
-        let call = &one.write_back.call;
-        if one.in_doubt && !call.is_repeatable() {
-            let why = "the daemon died after it was sent and before it was answered; a comment cannot be told from \
-                       its repetition, so it is not sent again";
-            return Some(Tried { outcome: WriteBackOutcome::Unknown, request_id: None, error: Some(why.into()) });
-        }
-        if self.wiring.clock.now() >= one.expires() {
-            let lasts = crate::rule::duration::show(call.lasts());
-            return Some(Tried::gave_up(format!("it waited for {lasts}, after which it is not sent any more")));
-        }
-        self.wiring.client.load().is_none().then(|| Tried::gave_up("the config has no `flashduty` section any more"))
-    }
-
-    async fn once(&self, one: &Waiting) -> Result<Tried, Halt> {
-        if *self.stopping.borrow() {
-            return Err(Halt::Stopping);
-        }
-        let Some(client) = self.wiring.client.load_full() else {
-            return Ok(Tried::gave_up("the config has no `flashduty` section any more"));
-        };
-        let write_back = &one.write_back;
-        let started = Record::WriteBackStarted {
-            id: write_back.id.clone(),
-            run: write_back.run.clone(),
-            event: write_back.event.clone(),
-            attempt: one.tries + 1,
-        };
-        self.wiring.sink.append(vec![started]).await.map_err(Halt::Refused)?;
-        Ok(match client.write(&write_back.incident, &write_back.call).await {
-            Ok(answer) => Tried { outcome: WriteBackOutcome::Sent, request_id: answer.request_id, error: None },
-            Err(error) => Tried {
-                outcome: verdict(&write_back.call, &error, one.tries + 1),
-                request_id: error.request_id().map(str::to_owned),
-                error: Some(error.to_string()),
-            },
-        })
-    }
-
-    async fn record(&self, one: &Waiting, tried: Tried) -> Result<(), Halt> {
-        let Tried { outcome, request_id, error } = tried;
-        let redactor = self.wiring.redactor.load();
-        let error = error.map(|error| redactor.redact(&error).into_owned());
-        let write_back = &one.write_back;
-        self.wiring.report.written_back(write_back, outcome, error.as_deref());
-        let record = Record::WrittenBack {
-            id: write_back.id.clone(),
-            run: write_back.run.clone(),
-            event: write_back.event.clone(),
-            attempt: one.tries + 1,
-            outcome,
-            request_id,
-            error,
-        };
-        self.wiring.sink.append(vec![record]).await.map_err(Halt::Refused)
-    }
-
-    async fn until_stop(&self) {
-        // An engine that is gone has stopped.
-        self.stopping.clone().wait_for(|stop| *stop).await.ok();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The places of the outbox; what it sends is tested with the whole daemon.
 
 use super::*;
+use crate::journal::history::WRITE_BACKS_MAX;
 
 #[test]
 fn the_outbox_has_so_many_places_and_says_when_it_has_none() {

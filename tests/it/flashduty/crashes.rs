@@ -90,7 +90,7 @@ fn kills_at_any_moment_send_no_comment_twice_and_keep_the_order() {
     on_success: [ { flashduty: { comment: \"{{ target }} three\", resolve: true } } ]\n";
     let mut folder: Folder = vendor.folder(&rule("a", steps), KEYS);
     // Answers take long enough that kills fall between effect and answer.
-    vendor.fake.fail_always([Some(Fault::Slow(Duration::from_millis(15))), None]);
+    vendor.fake.fail_always([Some(Fault::Slow(Duration::from_millis(100))), None]);
     let mut ids = Vec::new();
     for round in 0..ROUNDS {
         let daemon = folder.start();
