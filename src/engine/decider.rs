@@ -169,8 +169,11 @@ impl Decider {
         match committed {
             Committed::Push { seq, event, .. } => self.decide_on(event, *seq, now, round),
             Committed::Record { seq, at, record } => {
+                let is_new = self.outgoing.is_new(record, &self.history);
                 self.history.apply(*seq, *at, record);
-                self.outgoing.hand_on(*at, record);
+                if is_new {
+                    self.outgoing.hand_on(*at, record);
+                }
                 Ok(())
             }
         }

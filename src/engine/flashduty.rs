@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::decide::Decision;
 use crate::event::Event;
-use crate::journal::history::{Run, Waiting};
+use crate::journal::history::{History, Run, Waiting};
 use crate::journal::record::{Outcome, Record, RunEnd, RunId, WriteBack, WriteBackCall, WriteBackId};
 use crate::report::Report;
 use crate::report::comment::{Ended, of_dry_run, of_run};
@@ -53,6 +53,16 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Whether a record queues what was not queued before. The place of what was is given back.
+    pub(super) fn is_new(&self, record: &Record, history: &History) -> bool {
+        let Record::WriteBackQueued { write_back } = record else { return false };
+        let is_known = history.outbox.knows(&write_back.id);
+        if is_known {
+            self.room.give_back();
+        }
+        !is_known
+    }
+
     /// Hands on what is queued on record. Its place was taken before.
     pub(super) fn hand_on(&self, at: Timestamp, record: &Record) {
         if let Record::WriteBackQueued { write_back } = record {

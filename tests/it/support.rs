@@ -67,6 +67,12 @@ impl Folder {
         self
     }
 
+    /// Takes the arguments of `serve` away again.
+    pub(crate) fn without_args(mut self) -> Self {
+        self.args.clear();
+        self
+    }
+
     /// Adds an executable script.
     pub(crate) fn script(self, name: &str, text: &str) -> Self {
         self.write(&format!("scripts/{name}"), text, 0o755);

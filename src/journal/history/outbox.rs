@@ -9,6 +9,10 @@ use crate::clock::Timestamp;
 /// place first, and is refused when there is none.
 pub const WRITE_BACKS_MAX: usize = 4096;
 
+/// How many write-backs that are over are remembered, so that a step that is repeated after a crash does not ask for its
+/// calls a second time.
+const OVER_MAX: usize = 4096;
+
 /// A write-back that waits, or is on its way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
@@ -31,27 +35,40 @@ impl Waiting {
 
 /// Every write-back of which something is still to come.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Outbox(VecDeque<Waiting>);
+pub struct Outbox {
+    waiting: VecDeque<Waiting>,
+    over: VecDeque<WriteBackId>,
+}
 
 impl Outbox {
     /// What waits, the oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
-        self.0.iter()
+        self.waiting.iter()
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.waiting.len()
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.waiting.is_empty()
+    }
+
+    /// Whether this was queued before: it waits, or is over. To queue it again changes nothing.
+    pub fn knows(&self, id: &WriteBackId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.write_back.id == *id) || self.over.contains(id)
     }
 
     pub(super) fn queue(&mut self, at: Timestamp, write_back: &WriteBack) {
-        if self.0.iter().all(|waiting| waiting.write_back.id != write_back.id) {
-            self.0.push_back(Waiting { write_back: write_back.clone(), queued_at: at, tries: 0, in_doubt: false });
+        if !self.knows(&write_back.id) {
+            self.waiting.push_back(Waiting {
+                write_back: write_back.clone(),
+                queued_at: at,
+                tries: 0,
+                in_doubt: false,
+            });
         }
     }
 
@@ -63,7 +80,11 @@ impl Outbox {
 
     pub(super) fn answered(&mut self, id: &WriteBackId, outcome: WriteBackOutcome) {
         if outcome.is_final() {
-            self.0.retain(|waiting| waiting.write_back.id != *id);
+            self.waiting.retain(|waiting| waiting.write_back.id != *id);
+            self.over.push_back(id.clone());
+            if self.over.len() > OVER_MAX {
+                self.over.pop_front();
+            }
         } else if let Some(waiting) = self.find(id) {
             waiting.in_doubt = false;
             waiting.tries += u32::from(outcome == WriteBackOutcome::Again);
@@ -71,7 +92,7 @@ impl Outbox {
     }
 
     fn find(&mut self, id: &WriteBackId) -> Option<&mut Waiting> {
-        self.0.iter_mut().find(|waiting| waiting.write_back.id == *id)
+        self.waiting.iter_mut().find(|waiting| waiting.write_back.id == *id)
     }
 }
 
@@ -110,6 +131,8 @@ mod tests {
         assert_eq!((first.tries, first.in_doubt), (1, false), "only what reached Flashduty counts");
 
         outbox.answered(&one.id, WriteBackOutcome::Unknown);
+        outbox.queue(at, &one);
+        assert!(outbox.knows(&one.id), "what is over is not asked for again");
         assert_eq!(outbox.waiting().map(|waiting| waiting.write_back.id.clone()).collect::<Vec<_>>(), [two.id]);
     }
 }

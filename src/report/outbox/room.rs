@@ -33,7 +33,8 @@ impl Room {
         self.0.try_acquire_many(count).map(tokio::sync::SemaphorePermit::forget).map_err(|_| Full)
     }
 
-    pub(super) fn give_back(&self) {
+    /// Gives a place back.
+    pub(crate) fn give_back(&self) {
         self.0.add_permits(1);
     }
 }

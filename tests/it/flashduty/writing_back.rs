@@ -273,3 +273,59 @@ fn a_plan_shows_what_would_be_written() {
     });
     assert_eq!(plan, expected);
 }
+
+#[test]
+fn a_daemon_in_dry_run_sends_nothing_of_earlier_runs() {
+    let vendor = Vendor::start();
+    vendor.open("i1");
+    vendor.open("i2");
+    let steps = "    report: dry-run\n    steps: [ { flashduty: { ack: true } } ]\n";
+    let daemon = vendor.folder(&rule("a", steps), ", catch_up: false").start();
+    vendor.fake.fail_always([Some(Fault::TooFrequent)]);
+    daemon.accept(&incident("e1", "i1"));
+    assert_eq!(daemon.end_of("e1"), "succeeded");
+    let folder = daemon.kill();
+    vendor.fake.fail_next([]);
+    let before = vendor.calls().len();
+
+    let daemon = folder.arg("--dry-run").start();
+    daemon.accept(&with(incident("e2", "i2"), &[("/incident/labels/resource", json!("db-08"))]));
+    vendor.wait_for_calls("/incident/comment", 1);
+    assert_eq!(vendor.fake.comments("i2").len(), 1);
+    assert_eq!(vendor.calls().len(), before + 1, "the acknowledgement of before waits");
+
+    let daemon = daemon.stop().without_args().start();
+    assert!(written_back(&daemon, "e1").iter().all(|view| view["outcome"] == "sent"));
+    assert_eq!(vendor.fake.incident("i1").unwrap()["progress"], "Processing");
+}
+
+#[test]
+fn a_reload_brings_flashduty_and_takes_it_away() {
+    let vendor = Vendor::start();
+    vendor.open("i1");
+    let rules = format!("rules:\n{}", marking_rule("mark", ""));
+    let folder = Folder::with_rules(&rules);
+    folder.write("secrets/app-key", APP_KEY, 0o600);
+    let plain = folder.read("stanch.yaml");
+    let daemon = folder.start();
+    let section = format!("flashduty: {{ api: \"{}\", app_key: {{ file: secrets/app-key }} }}\n", vendor.fake.url());
+    let reload = |text: &str| {
+        daemon.folder.write("stanch.yaml", text, 0o644);
+        let output = daemon.folder.run(&["reload"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let run = |event: &str, target: &str| {
+        let changes = [("/incident/labels/resource", json!(target)), ("/incident/incident_id", json!("i1"))];
+        let reopened = [("/event_type", json!("i_reopen"))];
+        daemon.accept(&with(incident(&format!("open-{event}"), "i1"), &reopened));
+        daemon.accept(&with(incident(event, "i1"), &changes));
+        assert_eq!(daemon.end_of(event), "succeeded");
+    };
+    run("e1", "a");
+    reload(&format!("{plain}{section}"));
+    run("e2", "b");
+    vendor.wait_for_calls("/incident/comment", 1);
+    reload(&plain);
+    run("e3", "c");
+    assert_eq!(vendor.fake.comments("i1").len(), 1);
+}
