@@ -47,10 +47,6 @@ sources:
     assert_eq!(config.base, dir.path());
     assert_eq!(config.rules, dir.path().join("rules"));
     assert_eq!(config.admin.socket, dir.path().join("data/stanch.sock"));
-    let flashduty = config.flashduty.as_ref().unwrap();
-    assert_eq!((flashduty.api.as_str(), flashduty.catch_up), ("https://api.flashcat.cloud", false));
-    assert_eq!(flashduty.report, crate::rule::Reporting::DryRuns);
-    assert_eq!(flashduty.run_link.as_deref(), Some("https://bastion.internal/runs/"));
     assert_eq!((config.mode, config.strict_ordering), (Mode::Auto, false));
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.retention, Retention::default());
@@ -95,6 +91,10 @@ log: { format: json, level: debug }
     let loaded = loaded.unwrap();
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let config = loaded.config;
+    let flashduty = config.flashduty.as_ref().unwrap();
+    assert_eq!((flashduty.api.as_str(), flashduty.catch_up), ("https://api.flashcat.cloud", false));
+    assert_eq!(flashduty.report, crate::rule::Reporting::DryRuns);
+    assert_eq!(flashduty.run_link.as_deref(), Some("https://bastion.internal/runs/"));
     assert_eq!((config.mode, config.strict_ordering), (Mode::Off, true));
     assert_eq!(config.sources[0].allow_from.len(), FLASHDUTY_ADDRESSES.len() + 2);
     assert_eq!(config.sources[0].allow_from[5].to_string(), "2001:db8::1/128");

@@ -76,6 +76,25 @@ fn what_is_queued_while_flashduty_is_away_goes_out_after_a_restart() {
     assert_eq!(vendor.fake.comments("i1"), ["later"]);
 }
 
+#[test]
+fn a_run_that_a_crash_cut_short_is_reported_after_the_restart() {
+    let vendor = Vendor::start();
+    vendor.open("i1");
+    let steps = "    steps: [ { shell: touch began; exec sleep 60 } ]\n";
+    let daemon = vendor.folder(&rule("a", steps), ", catch_up: false").start();
+    daemon.accept(&incident("e1", "i1"));
+    wait_for("the step to begin", || match daemon.folder.path("began").exists() {
+        true => Ok(()),
+        false => Err(daemon.folder.read("log")),
+    });
+    let daemon = daemon.kill().start();
+    assert_eq!(daemon.end_of("e1"), "interrupted");
+    let views = written_back(&daemon, "e1");
+    assert_eq!((views.len(), &views[0]["outcome"]), (1, &json!("sent")), "{views:#?}");
+    let comment = vendor.fake.comments("i1").remove(0);
+    assert!(comment.contains("rule a was interrupted") && comment.contains("between nothing and all"), "{comment}");
+}
+
 /// How often the daemon is killed, and incidents a round.
 const ROUNDS: usize = 8;
 const INCIDENTS: usize = 6;
