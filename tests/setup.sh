@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Brings what the tests need beside Rust and a C compiler, from Debian's packages: a real sshd for the remote steps, and strace
-# for the crash sweep. Does nothing where all of it is there, so it costs nothing to call before every test run.
+# Brings what the tests need beside Rust and a C compiler, from Debian's packages. Does nothing where all of it is there, so
+# it costs nothing to call before every test run.
 set -euo pipefail
 
 # program → the package that brings it.
 needs=(
-  "/usr/sbin/sshd openssh-server"
+  "/usr/sbin/sshd openssh-server" # a real far side for remote steps
   "/usr/bin/ssh openssh-client"
-  "/usr/bin/strace strace"
+  "/usr/bin/strace strace" # kills the daemon at a chosen system call
+  "/usr/bin/systemd-analyze systemd" # judges the shipped unit
+  "/usr/bin/shellcheck shellcheck" # for the scripts of the rule library
 )
 
 missing=()

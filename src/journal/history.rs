@@ -17,7 +17,7 @@ pub use counts::{Counts, REMEMBERED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use outbox::{Outbox, WRITE_BACKS_MAX, Waiting};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
-pub use slots::{Slot, Slots};
+pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 use super::history::Newest;
 use super::record::Observed;
 use super::record::Record;
-use super::store::{Store, StoreError, Stored, failed};
+use super::store::{Store, StoreError, Stored, Verified, failed};
 use crate::event::Entity;
 
 /// A read-only view of the journal's file.
@@ -91,8 +91,13 @@ impl Reader {
         self.0.check_against(head, outside)
     }
 
+    /// Checks that the chain, which ends at `head`, still holds a head that somebody kept.
+    pub fn check_holds(&self, head: &super::chain::Head, kept: &super::chain::Head) -> Result<(), StoreError> {
+        self.0.check_holds(head, kept)
+    }
+
     /// Checks the whole chain.
-    pub fn verify(&self) -> Result<super::chain::Head, StoreError> {
+    pub fn verify(&self) -> Result<Verified, StoreError> {
         self.0.verify()
     }
 
