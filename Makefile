@@ -2,12 +2,12 @@ SHELL := /bin/bash
 
 # The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test setup lint bench demo fmt schema soak fuzz deb
+.PHONY: test setup lint bench demo fmt schema soak fuzz deb screenshots paint
 
 test: setup
 	cargo test --locked
 
-# What tests need from Debian's packages: a real sshd, strace, shellcheck.
+# What tests need from Debian's packages and npm: a real sshd, strace, shellcheck, a browser, axe.
 setup:
 	tests/setup.sh
 
@@ -44,6 +44,15 @@ fuzz:
 
 demo:
 	cargo run --release --locked -- demo
+
+# The pictures of the documents, by the browser of the tests.
+screenshots: setup
+	cargo test --locked --test it -- --ignored browser::screenshots
+	for picture in docs/images/console-*.png; do cp "$${CARGO_TARGET_DIR:-target}/tmp/screenshots/$${picture##*/}" docs/images/; done
+
+# First paint of the console's pages over a journal with 100,000 runs. Takes about two minutes; see docs/performance.md.
+paint: setup
+	cargo test --locked --test it -- --ignored --nocapture browser::first_paint
 
 # The Debian package, in target/debian. Needs cargo-deb (`cargo install cargo-deb`).
 deb:

@@ -145,9 +145,13 @@ impl Engine {
         // What came after the last record was missed; at a first start nothing was.
         let missed_since = Some(recovered.history.last_at()).filter(|_| recovered.history.last_seq() > 0);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
+        let (committed, commits) = watch::channel(());
         let on_commit = {
             let report = Arc::clone(&report);
-            move |commit| report.committed(commit)
+            move |commit| {
+                report.committed(commit);
+                committed.send_replace(());
+            }
         };
         let (mut history, opened) = recovered
             .start(Arc::clone(&clock), on_commit)
@@ -232,6 +236,7 @@ impl Engine {
             config: ArcSwap::from_pointee(config),
             options,
             clock: Arc::clone(&clock),
+            commits,
             reloading: tokio::sync::Mutex::new(()),
             client,
             pace,

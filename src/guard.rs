@@ -23,6 +23,7 @@ mod threshold;
 mod unless_acked;
 
 pub use active::window_at;
+pub use breaker::open_until;
 pub use concurrency::{ENGINE_LOCK, WAITING_MAX, gate, locks};
 pub use key::{KeyError, budget_keys, dedupe_key, engine_key, key, rule_keys};
 pub use max_wait::expires;

@@ -8,7 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::client::Client;
 use super::output::{OutputFormat, json, note, say};
-use crate::admin::api::CatchUpRequest;
+use crate::admin::api::catch_up::CatchUpRequest;
 use crate::engine::CaughtUp;
 
 /// Ask Flashduty for incidents that were opened and not pushed, and take them in.

@@ -136,7 +136,7 @@ fn read_config(doc: &Doc, file: PathBuf, secrets: &RefCell<SecretPlaces>) -> Opt
     let budgets = fields.get("budgets").map(|node| budgets(doc, node)).unwrap_or_default();
     let schedules = fields.get("schedules").map_or_else(BTreeMap::new, |node| schedule::read(doc, node));
     let retention = fields.get("retention").map_or_else(Retention::default, |node| retention(doc, node));
-    let mut admin = Admin { socket: data.join("stanch.sock"), listen: None, token: None };
+    let mut admin = Admin { socket: data.join("stanch.sock"), listen: None, token: None, read_token: None };
     if let Some(node) = fields.get("admin") {
         listeners::admin(&reader, node, listen, &mut admin);
     }

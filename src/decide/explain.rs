@@ -3,6 +3,7 @@
 //! It asks the same core as the engine does, with every rule instead of the concerned ones, on a history that is
 //! then thrown away.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use crate::rule::sandbox::{Extra, Part};
 use crate::rule::view::EventView;
 
 /// What a rule says to an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleExplanation {
     /// The rule.
     pub rule: String,
@@ -48,7 +49,7 @@ pub struct RuleExplanation {
 }
 
 /// `when`, held against the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhenExplanation {
     /// The script.
     pub source: String,
@@ -61,7 +62,7 @@ pub struct WhenExplanation {
 }
 
 /// What a guard says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardExplanation {
     /// Its name in the rule language.
     pub guard: String,
@@ -74,7 +75,7 @@ pub struct GuardExplanation {
 }
 
 /// A clause of `match`, held against the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClauseExplanation {
     /// Where it stands: `match.labels.env`.
     pub clause: String,
@@ -87,7 +88,7 @@ pub struct ClauseExplanation {
 }
 
 /// What every rule says to an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The event's id.
     pub event: String,

@@ -34,7 +34,7 @@ const ADMIT_PAUSE: Duration = Duration::from_secs(1);
 const ID_PREFIX: &str = "catch-up-";
 
 /// What a catch-up came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct CaughtUp {
     /// Incidents that were taken in.
     pub taken: u64,

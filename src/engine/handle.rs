@@ -1,10 +1,11 @@
 //! What the admin interface works with: asking the engine and telling it what a person wants.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::catch_up::{self, CatchUpError, CaughtUp};
 use super::command::Command;
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     pub(super) config: ArcSwap<Config>,
     pub(super) options: Options,
     pub(super) clock: Arc<dyn Clock>,
+    /// Marked as changed after each commit of the journal.
+    pub(super) commits: watch::Receiver<()>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
     /// The client of Flashduty in force.
@@ -95,6 +98,16 @@ impl Handle {
     /// The metrics as Prometheus reads them.
     pub fn metrics_text(&self, paused: bool) -> String {
         self.shared.report.metrics_text(self.shared.journal.path(), paused)
+    }
+
+    /// Is marked as changed after each commit of the journal: whoever follows it reads on then, at their own pace.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.shared.commits.clone()
+    }
+
+    /// The journal's file.
+    pub fn journal_path(&self) -> &Path {
+        self.shared.journal.path()
     }
 
     /// Why nothing can be written any more, if so.

@@ -10,7 +10,7 @@ use crate::rule::diagnostic::{Format, render};
 use crate::rule::load::Loaded;
 
 /// What came into force.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
 pub struct Reloaded {
     /// The number of the rule set.
     pub generation: u64,
@@ -71,7 +71,6 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
         ("data", old.data != config.data),
         ("admin.socket", old.admin.socket != config.admin.socket),
         ("admin.listen", old.admin.listen != config.admin.listen),
-        ("admin.token", old.admin.token != config.admin.token),
         ("log", old.log != config.log),
         ("ordering", old.strict_ordering != config.strict_ordering),
     ];

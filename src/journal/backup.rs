@@ -72,7 +72,7 @@ fn copy(from: &Path, to: &Path) -> Result<Head, BackupError> {
     let store = Store::open_read_only(from)?;
     let to_text = to.to_string_lossy();
     store.db().execute("VACUUM INTO ?1", [&*to_text]).map_err(|source| failed("copy", from, source))?;
-    let head = Store::open_read_only(to)?.verify()?;
+    let head = Store::open_read_only(to)?.verify()?.head;
     File::open(to).and_then(|file| file.sync_all()).map_err(io_error("sync", to))?;
     Ok(head)
 }
@@ -82,7 +82,7 @@ fn copy(from: &Path, to: &Path) -> Result<Head, BackupError> {
 /// # Errors
 /// A copy that is damaged, a journal in the way, and a daemon that runs there.
 pub fn restore(from: &Path, data: &Path) -> Result<Head, BackupError> {
-    let head = Store::open_read_only(from)?.verify()?;
+    let head = Store::open_read_only(from)?.verify()?.head;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
     made.map_err(io_error("create", data))?;
     let lock_path = data.join("lock");

@@ -12,12 +12,14 @@ mod newest;
 mod outbox;
 mod runs;
 mod slots;
+mod standings;
 
 pub use counts::{Counts, REMEMBERED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use outbox::{Outbox, WRITE_BACKS_MAX, Waiting};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
 pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
+pub use standings::{STANDINGS_MAX, Standing, Standings};
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -54,6 +56,8 @@ pub struct History {
     pub runs: Runs,
     /// What has to be written back.
     pub outbox: Outbox,
+    /// How each rule has fared, for people.
+    pub standings: Standings,
     failures: HashMap<RuleId, VecDeque<Timestamp>>,
     storms: HashMap<i64, Timestamp>,
     pause: Option<Pause>,
@@ -98,6 +102,7 @@ impl History {
             }
             Record::Approved { run, .. } => self.runs.approve(run, at),
             Record::RunEnded { run, rule, target, end, acted, keeps_slot, .. } => {
+                self.standings.ended(rule, run, *end, at);
                 if let Some(ended) = self.runs.end(run) {
                     if *acted {
                         self.counts.ended(rule, target, at, ended.reserved.remember);
@@ -161,6 +166,7 @@ impl History {
 
     /// Takes what a decision reserves.
     pub fn take(&mut self, observed: &Observed, at: Timestamp, decided: &Decided) {
+        self.standings.decided(decided, &observed.event, at);
         if let Some(tally) = &decided.tally {
             self.counts.tally(&decided.rule, tally, at);
         }

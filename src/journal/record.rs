@@ -8,6 +8,7 @@ pub use write_back::{WriteBack, WriteBackCall, WriteBackId, WriteBackOutcome};
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -215,7 +216,7 @@ impl RunEnd {
 }
 
 /// Which part of a rule a step belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// `steps`.
@@ -229,7 +230,7 @@ pub enum Phase {
 }
 
 /// How one try of a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepEnd {
     /// It passed.
@@ -245,7 +246,7 @@ pub enum StepEnd {
 }
 
 /// What one try of a step led to. Texts are redacted and bounded before they come here.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepResult {
     /// How it ended.
     pub end: StepEnd,

@@ -13,14 +13,14 @@ use crate::config::Retention;
 
 /// Records are kept at least so long, whatever the config says: as long as a dedupe slot waits for the closing of its
 /// incident, which is longer than the failures of a breaker are remembered. A restart that folded less would act again.
-pub const RECORDS_KEPT_MIN: Duration = OPEN_ENDED_MAX;
+pub(super) const RECORDS_KEPT_MIN: Duration = OPEN_ENDED_MAX;
 
 /// How many rows one step touches, so that a commit behind it does not wait long.
 const ROWS_A_STEP: usize = 2_000;
 
 impl Journal {
     /// Drops bodies of events and whole records that are older than `retention` says, a bounded number of them. Records
-    /// that the fold still needs stay: those younger than [`RECORDS_KEPT_MIN`], and from a pause that is still on.
+    /// that the fold still needs stay: those younger than `RECORDS_KEPT_MIN`, and from a pause that is still on.
     /// Resolves with how many rows were touched; zero means there is nothing left to drop.
     pub async fn retain(&self, retention: &Retention, now: Timestamp) -> usize {
         let bodies_before = now.minus(retention.events);

@@ -36,6 +36,14 @@ CREATE INDEX run_ends ON record (seq) WHERE kind IN ('run-intended', 'run-ended'
 CREATE TABLE anchor (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
 ";
 
+/// An index that came after the schema. It changes nothing of what is kept, so a journal without it gets it when it is
+/// opened, and keeps its version. Pushes about an incident itself are found by their entity, so that only those about
+/// alerts pay for it.
+const LATER_INDEX: &str = "
+CREATE INDEX IF NOT EXISTS alerts_by_incident ON record (json_extract(data, '$.incident'))
+WHERE kind = 'received' AND entity >= 'alert:' AND entity < 'alert;';
+";
+
 /// Why the journal's file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -182,6 +190,7 @@ impl Store {
             SCHEMA_VERSION => {}
             found => return Err(StoreError::TooNew { path: path.to_owned(), found }),
         }
+        db.execute_batch(LATER_INDEX).map_err(|source| failed("add an index to", path, source))?;
         let mut store = Self { db, path: path.to_owned(), head: Head::EMPTY };
         store.head = store.read_head()?;
         Ok(store)

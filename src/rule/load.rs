@@ -3,6 +3,7 @@
 //! All or nothing: while one error is there, there is no set.
 
 pub(crate) mod find;
+pub(crate) mod fixtures;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};

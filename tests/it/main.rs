@@ -1,11 +1,15 @@
 //! One binary for all integration tests, one file a behaviour.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "sweeps, storms and soaks tell their figures")]
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
+mod aged;
+mod browser;
 mod check;
 mod commands;
+mod console;
 mod crash;
 mod custom_action;
 mod damage;
@@ -22,6 +26,7 @@ mod hostile;
 mod init;
 mod library_scripts;
 mod once;
+mod openapi;
 mod operating;
 mod ordering;
 mod program;
@@ -34,8 +39,11 @@ mod send;
 mod service;
 mod soak;
 mod storm;
+mod stream;
 mod support;
 mod sweep;
 mod test_command;
 mod tutorial;
+mod visitor;
 mod waiting;
+mod webdriver;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use stanch::journal::{Intake, Recovered};
 
-use crate::support::{Daemon, Folder, TOKEN, UNCONCERNED, incident, marking_rule, with};
+use crate::support::{Daemon, Folder, TOKEN, UNCONCERNED, incident, marking_rule, wait_for, with};
 
 /// Resident memory of a daemon, in kilobytes.
 fn resident_kb(daemon: &Daemon) -> u64 {
@@ -16,41 +16,50 @@ fn resident_kb(daemon: &Daemon) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Sends `pushes` new incidents over kept connections, some at a time on each, and asserts that each is accepted.
+/// Sends a body over a kept connection and gives the status of the answer.
+fn ask(stream: &mut TcpStream, body: &str) -> std::io::Result<String> {
+    let head = format!(
+        "POST /flashduty HTTP/1.1\r\nhost: t\r\nx-stanch-token: {TOKEN}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+    let (mut answer, mut length) = ([0; 4096], 0);
+    // An answer is a head and one JSON object.
+    while !(answer[..length].windows(4).any(|four| four == b"\r\n\r\n") && answer[..length].ends_with(b"}")) {
+        match stream.read(&mut answer[length..])? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => length += read,
+        }
+    }
+    Ok(String::from_utf8_lossy(&answer[9..12]).into_owned())
+}
+
+/// Sends `pushes` new incidents over kept connections until each is accepted.
 fn send_many(daemon: &Daemon, pushes: usize) {
     const SENDERS: usize = 32;
     let addr = daemon.folder.addr;
     std::thread::scope(|scope| {
         for sender in 0..SENDERS {
             scope.spawn(move || {
-                let mut stream = TcpStream::connect(addr).unwrap();
-                stream.set_nodelay(true).unwrap();
-                let mut answer = vec![0; 4096];
+                let connect = || {
+                    let stream = TcpStream::connect(addr).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    stream
+                };
+                let mut stream = connect();
                 for number in (sender..pushes).step_by(SENDERS) {
                     let host = serde_json::json!(format!("h{}", number % 5_000));
-                    let push = with(incident(&format!("e{number}"), &format!("i{number}")), &[(
-                        "/incident/labels/resource",
-                        host,
-                    )]);
-                    let body = push.to_string();
-                    loop {
-                        let head = format!(
-                            "POST /flashduty HTTP/1.1\r\nhost: t\r\nx-stanch-token: {TOKEN}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                            body.len()
-                        );
-                        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
-                        let mut length = 0;
-                        while !answer[..length].windows(4).any(|four| four == b"\r\n\r\n") || !answer[..length].ends_with(b"}") {
-                            let read = stream.read(&mut answer[length..]).unwrap();
-                            assert!(read > 0, "the connection was closed");
-                            length += read;
+                    let push = incident(&format!("e{number}"), &format!("i{number}"));
+                    let body = with(push, &[("/incident/labels/resource", host)]).to_string();
+                    // A push that is turned away is sent again, over a new connection where this one was closed with it.
+                    wait_for("a push to be accepted", || match ask(&mut stream, &body) {
+                        Ok(status) if status == "200" => Ok(()),
+                        Ok(status) => Err(status),
+                        Err(error) => {
+                            stream = connect();
+                            Err(error.to_string())
                         }
-                        match &answer[9..12] {
-                            b"200" => break,
-                            b"503" => std::thread::yield_now(),
-                            _ => panic!("{}", String::from_utf8_lossy(&answer[..length])),
-                        }
-                    }
+                    });
                 }
             });
         }

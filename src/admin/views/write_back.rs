@@ -1,5 +1,6 @@
 //! What was written back to Flashduty, and what still has to be.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -7,7 +8,7 @@ use crate::journal::record::{Record, WriteBackCall};
 use crate::journal::store::Stored;
 
 /// A call that changes an incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WriteBackView {
     /// Its id.
     pub id: String,

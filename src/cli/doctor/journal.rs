@@ -6,7 +6,7 @@ use super::Finding;
 use crate::clock::{Timestamp, wall_now};
 use crate::config::Config;
 use crate::event::TimeMark;
-use crate::journal::chain::HeadFile;
+use crate::journal::chain::{HeadFile, Outside};
 use crate::journal::read::Reader;
 use crate::journal::record::Record;
 use crate::journal::store::StoreError;
@@ -39,10 +39,10 @@ fn read(config: &Config) -> Result<Vec<Finding>, StoreError> {
     let reader = Reader::open(&config.data.join(FILE_NAME))?;
     let newest = reader.pushes_before(i64::MAX.unsigned_abs(), PUSHES)?;
     let mut findings = vec![match HeadFile::read_only(&config.data.join(HEAD_NAME)) {
-        Ok(Some(head)) => {
+        Ok(Outside::Known(head)) => {
             Finding::good("journal", format!("it opens, and its head is kept outside at record {}", head.seq))
         }
-        Ok(None) | Err(_) => Finding::doubtful(
+        Ok(Outside::Missing | Outside::Torn) | Err(_) => Finding::doubtful(
             "journal",
             "it opens, and there is no head outside to compare its end with",
             "run `stanch audit verify`; the daemon writes the head with its next record",

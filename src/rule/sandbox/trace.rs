@@ -11,6 +11,7 @@ pub(super) use tree::Tree;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most parts that a summary names.
@@ -19,7 +20,7 @@ const NAMED_MAX: usize = 3;
 const SHOWN_CHARS: usize = 120;
 
 /// What a part of a condition gave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is true.
@@ -33,7 +34,7 @@ pub enum Verdict {
 }
 
 /// A value that a part read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Seen {
     /// The path, or the side of a comparison, as it is written.
     pub name: String,
@@ -42,7 +43,7 @@ pub struct Seen {
 }
 
 /// A part of a condition, held against an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// How deep it stands in the whole.
     pub depth: usize,

@@ -224,12 +224,22 @@ fn shipped() -> Vec<PathBuf> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = vec![root.join("stanch.yaml")];
-    for folder in ["rules", "examples"] {
+    for folder in ["rules", "examples", "packaging"] {
         gather(&root.join(folder), &mut found);
     }
+    // Files of other programs lie in folders of their own.
+    let is_ours = |path: &PathBuf| {
+        let is_rule =
+            path.ends_with("etc/example-rule.yaml") || path.components().any(|part| part.as_os_str() == "rules");
+        is_config(path) || is_rule
+    };
+    found.retain(is_ours);
     found.sort();
     found
 }
+
+/// Where the package puts the documents.
+const INSTALLED: &str = "/usr/share/doc/stanch/docs/";
 
 fn is_config(path: &Path) -> bool {
     fs::read_to_string(path).unwrap().lines().any(|line| line.starts_with("sources:"))
@@ -256,7 +266,11 @@ fn every_shipped_file_names_its_schema_where_it_lies() {
         let named = first
             .strip_prefix("# yaml-language-server: $schema=")
             .unwrap_or_else(|| panic!("{} does not begin with the modeline", path.display()));
-        let schema = path.parent().unwrap().join(named).canonicalize().unwrap();
+        let schema = match named.strip_prefix(INSTALLED) {
+            Some(named) => root.join("docs").join(named),
+            None => path.parent().unwrap().join(named),
+        };
+        let schema = schema.canonicalize().unwrap();
         let name = if is_config(&path) { "config.json" } else { "rules.json" };
         assert_eq!(schema, root.join("docs/schema").join(name).canonicalize().unwrap(), "{}", path.display());
     }
