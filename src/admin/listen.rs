@@ -71,7 +71,7 @@ pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool
         let listener = TcpListener::bind(addr).await.map_err(|source| AdminError::Listen { addr, source })?;
         tcp = listener.local_addr().ok();
         let desk = Arc::new(Desk::new(handle, Access::of_tcp()?, stopping.clone()));
-        tasks.push(tokio::spawn(accept_tcp(listener, desk, stopping)));
+        tasks.push(tokio::spawn(accept_tcp(listener, desk, stopping.clone())));
     }
     // The last, so that whoever finds the daemon ready on its socket finds it on TCP as well.
     tasks.push(tokio::spawn(accept_unix(socket, desk, stopping)));
