@@ -46,6 +46,10 @@ pub struct Settings {
     pub http_allow: Vec<String>,
     /// Takes secrets out of what is kept.
     pub redactor: Arc<Redactor>,
+    /// Asks Flashduty whether an incident is still open; none where the config has no `flashduty` section.
+    pub flashduty: Option<Arc<crate::report::flashduty::Client>>,
+    /// What stands before a run's id in the address of its page.
+    pub run_link: Option<String>,
     /// Our own binary, which confines itself and changes the account before it becomes the program of a step.
     pub own_program: PathBuf,
     /// How processes are kept apart.
@@ -120,6 +124,8 @@ impl Actor {
             Call::Run(call) => run::act(&self.starter, call, attempt).await,
             Call::Shell(call) => shell::act(&self.starter, call, attempt).await,
             Call::Http(call) => self.http.act(call, expected, attempt).await,
+            // What changes an incident goes through the journal to the outbox, never out from here.
+            Call::Flashduty(_) => failed("a write-back is queued, not acted"),
             Call::Wait(duration) => wait::act(*duration, attempt.stop).await,
         };
         if let Some(error) = &mut result.error {

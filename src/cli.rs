@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod catch_up;
 mod check;
 mod client;
 mod completions;
@@ -61,6 +62,7 @@ enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Reload(reload::Reload),
+    CatchUp(catch_up::CatchUp),
     Schema(schema::Schema),
     Send(send::Send),
     Audit(audit::Audit),
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Pause(command) => command.run(&cli.config),
         Command::Resume(command) => command.run(&cli.config),
         Command::Reload(command) => command.run(&cli.config),
+        Command::CatchUp(command) => command.run(&cli.config),
         Command::Schema(command) => command.run(),
         Command::Send(command) => command.run(&cli.config),
         Command::Audit(command) => command.run(&cli.config),

@@ -15,8 +15,8 @@ use ipnet::IpNet;
 
 use crate::action::process::StepLimits;
 use crate::rule::By;
-use crate::rule::Mode;
 use crate::rule::guards::{BlastRadius, Rate};
+use crate::rule::{Mode, Reporting};
 use secret::SecretRef;
 
 /// The addresses that Flashduty documents as the sources of its pushes. They may change: `allow_from` in the
@@ -130,6 +130,10 @@ pub struct Flashduty {
     pub app_key: SecretRef,
     /// Ask at start for incidents opened while away.
     pub catch_up: bool,
+    /// What is said on incidents about runs, where their rule does not say.
+    pub report: Reporting,
+    /// What stands before a run's id in the address of its page, for links in reports.
+    pub run_link: Option<String>,
 }
 
 /// How long runs may go on after the daemon was told to stop, unless the config says otherwise.

@@ -184,7 +184,7 @@ fn decide_rule(
     let mode = rule.mode.min(question.settings.ceiling);
     let run = RunId::derive(&question.event.id, &rule.id, 0);
     let proposal = first_proposal(question, rule, event, &target, &run);
-    let (decided, plan) = conclude(&proposal, mode, view, event.received_at, history, now);
+    let (decided, plan) = conclude(&proposal, mode, view, guard::waits_since(event), history, now);
     (Decided { tally: guard::tally(rule, event, &target, now), ..decided }, plan)
 }
 

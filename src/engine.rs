@@ -2,21 +2,25 @@
 //!
 //! # Theory of operation
 //!
-//! [`Engine::start`] opens and folds the journal, ends what a crash left running, and starts four tasks: the
+//! [`Engine::start`] opens and folds the journal, ends what a crash left running, and starts five tasks: the
 //! receiver, which offers pushes to the journal; the decider, the only one that folds and decides; the runner,
-//! which does what was decided; and a janitor, which lets old records go. All of them talk through the journal, in
+//! which does what was decided; the outbox, which writes back; and a janitor, which lets old records go. Beside them
+//! a task asks Flashduty once for what was missed. All of them talk through the journal, in
 //! one direction. [`Engine::stop`] takes them down in the same direction, so that what was accepted is decided or
 //! still there at the next start.
 
+mod catch_up;
 pub mod command;
 mod commanded;
 pub mod decider;
 mod fault;
+mod flashduty;
 mod handle;
 mod planner;
 mod recovery;
 mod reload;
 
+pub use catch_up::{CatchUpError, CaughtUp, SINCE_MAX};
 pub use handle::{Handle, Refusal};
 pub use reload::{ReloadError, Reloaded};
 
@@ -25,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -41,13 +45,16 @@ use crate::journal::record::Record;
 use crate::journal::store::StoreError;
 use crate::journal::{Journal, RecordSink, Recovered, Refused};
 use crate::report::Report;
+use crate::report::flashduty::{Client, Pace};
 use crate::report::logging::SharedRedactor;
+use crate::report::outbox::{self, Outbox, Room, SharedClient};
 use crate::report::redact::Redactor;
 use crate::rule::{Mode, RuleSet};
 use crate::runner::{Runner, Wiring};
 use crate::{action, event, receiver};
 use command::Command;
 use decider::{Decider, EngineError, InForce};
+use flashduty::Outgoing;
 
 /// How many commands may wait for the deciding task.
 const COMMANDS_MAX: usize = 256;
@@ -122,7 +129,9 @@ pub struct Engine {
     stop_receiver: watch::Sender<bool>,
     receiver: JoinHandle<()>,
     decider: JoinHandle<Result<History, EngineError>>,
+    outbox: Outbox,
     janitor: JoinHandle<()>,
+    catching_up: JoinHandle<()>,
     writer: std::thread::JoinHandle<()>,
 }
 
@@ -135,6 +144,8 @@ impl Engine {
         let receiver_settings = receiver_settings(&config, &options).map_err(StartError::Receiver)?;
 
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
+        // What came after the last record was missed; at a first start nothing was.
+        let missed_since = Some(recovered.history.last_at()).filter(|_| recovered.history.last_seq() > 0);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
         let (committed, commits) = watch::channel(());
         let on_commit = {
@@ -154,7 +165,12 @@ impl Engine {
             rules_hash: in_force.rules.hash.clone(),
             dry_run: options.dry_run,
         };
-        let action_settings = action_settings(&config, &options, redactor.load_full());
+        let pace = Arc::new(Pace::new());
+        let client: SharedClient = Arc::new(ArcSwapOption::new(flashduty::client(&config, &pace)?));
+        let action_settings = action_settings(&config, &options, redactor.load_full(), client.load_full());
+        let room = Room::beside(history.outbox.len());
+        let (sender, queued) = mpsc::unbounded_channel();
+        let outgoing = Outgoing { sender, room: room.clone(), redactor: Arc::clone(&redactor) };
         let now = clock.now();
         history.apply(history.last_seq(), now, &started);
         journal.append_folded(now, vec![started]).await?;
@@ -165,6 +181,7 @@ impl Engine {
             in_force: &in_force,
             clock: &*clock,
             report: &report,
+            outgoing: &outgoing,
             cgroups: action_settings.isolation.cgroups.as_deref(),
         };
         let resumed = recovery.run(&mut history).await?;
@@ -177,6 +194,7 @@ impl Engine {
             planner: Arc::new(planner::Rendering::new()),
             clock: Arc::clone(&clock),
             observer: Arc::clone(&report) as Arc<dyn crate::runner::Observer>,
+            room: room.clone(),
             settings: action_settings,
         })?;
 
@@ -187,6 +205,20 @@ impl Engine {
 
         let (commands, commands_taken) = mpsc::channel(COMMANDS_MAX);
         report.in_force(&in_force.rules);
+        let waiting = history.outbox.waiting().cloned().collect();
+        let outbox = Outbox::start(
+            outbox::Wiring {
+                sink: journal.clone(),
+                client: Arc::clone(&client),
+                room,
+                clock: Arc::clone(&clock),
+                report: Arc::clone(&report),
+                redactor: Arc::clone(&redactor),
+                only_dry_runs: options.dry_run,
+            },
+            waiting,
+            queued,
+        );
         let decider = Decider {
             journal: journal.clone(),
             committed: opened.committed,
@@ -197,6 +229,7 @@ impl Engine {
             reader,
             clock: Arc::clone(&clock),
             report: Arc::clone(&report),
+            outgoing,
             unconcerned: None,
         };
         for intent in resumed {
@@ -229,13 +262,18 @@ impl Engine {
             commits,
             reloading: tokio::sync::Mutex::new(()),
             rerunning: tokio::sync::Mutex::new(()),
+            client,
+            pace,
+            catching_up: tokio::sync::Mutex::new(()),
         });
         Ok(Self {
             webhook,
             stop_receiver,
             receiver,
             decider: tokio::spawn(decider.run()),
+            outbox,
             janitor: tokio::spawn(janitor(handle.clone())),
+            catching_up: tokio::spawn(catch_up::at_start(handle.clone(), missed_since)),
             writer: opened.writer,
             handle,
         })
@@ -262,6 +300,7 @@ impl Engine {
 
     /// Stops in the order of the flow: nothing new comes in, nothing new is decided, runs get `grace` to end.
     pub async fn stop(self, grace: Duration) {
+        self.catching_up.abort();
         self.stop_receiver.send_replace(true);
         wait_for(self.receiver, "receiver").await;
         if !self.decider.is_finished() {
@@ -272,6 +311,7 @@ impl Engine {
         if left > 0 {
             tracing::error!(left, "runs did not end in time; the next start records them as interrupted");
         }
+        self.outbox.stop().await;
         self.janitor.abort();
         let journal = self.handle.journal();
         if let Err(error) = journal.append(vec![Record::Stopped]).await {
@@ -334,10 +374,17 @@ pub fn settings(config: &Config, options: &Options) -> Settings {
     }
 }
 
-fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) -> action::Settings {
+fn action_settings(
+    config: &Config,
+    options: &Options,
+    redactor: Arc<Redactor>,
+    flashduty: Option<Arc<Client>>,
+) -> action::Settings {
     action::Settings {
         output_bytes: config.limits.output_bytes,
         http_allow: config.http_allow.clone(),
+        flashduty,
+        run_link: config.flashduty.as_ref().and_then(|flashduty| flashduty.run_link.clone()),
         redactor,
         own_program: options.own_binary.clone(),
         isolation: action::Isolation {
@@ -377,10 +424,12 @@ pub fn load_event(reader: &Reader, seq: u64) -> Result<Option<Event>, StoreError
 
 /// A stored push as an event; `None` where its body is not kept any more.
 pub fn event_of(stored: &crate::journal::store::Stored) -> Option<Event> {
-    let Record::Received { source, .. } = &stored.record else { return None };
+    let Record::Received { source, caught_up, .. } = &stored.record else { return None };
     let body = stored.payload.clone()?;
     // It was read once before it was accepted, by the same rules.
-    event::read(body.into(), source.as_str().into(), stored.at).ok()
+    let mut event = event::read(body.into(), source.as_str().into(), stored.at).ok()?;
+    event.caught_up = *caught_up;
+    Some(event)
 }
 
 #[cfg(test)]

@@ -155,6 +155,8 @@ pub struct Event {
     pub body: Bytes,
     /// BLAKE3 of `body`.
     pub body_hash: [u8; 32],
+    /// Whether it was not pushed but asked for, because it was missed. Nothing in a body can claim it.
+    pub caught_up: bool,
 }
 
 impl Event {

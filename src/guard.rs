@@ -17,6 +17,7 @@ mod key;
 mod max_wait;
 mod pause;
 mod rate;
+mod recheck;
 mod storm_hold;
 mod threshold;
 mod unless_acked;
@@ -25,7 +26,7 @@ pub use active::window_at;
 pub use breaker::open_until;
 pub use concurrency::{ENGINE_LOCK, WAITING_MAX, gate, locks};
 pub use key::{KeyError, budget_keys, dedupe_key, engine_key, key, rule_keys};
-pub use max_wait::expires;
+pub use max_wait::{expires, waits_since};
 pub use threshold::tally;
 
 use std::collections::BTreeMap;
@@ -159,6 +160,8 @@ const GUARDS: &[(&str, Ask)] = &[
     ("blast_radius", blast_radius::ask),
     ("breaker", breaker::ask),
     ("attempts", attempts::ask),
+    ("recheck", recheck::ask),
+    ("max_wait", max_wait::ask),
     ("storm_hold", storm_hold::ask),
     ("budget", budget::ask),
 ];

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod decide;
 pub mod engine;
 pub mod event;
+pub mod fake_flashduty;
 pub mod guard;
 pub mod journal;
 pub mod matcher;

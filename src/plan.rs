@@ -3,6 +3,7 @@
 //! Rendering is pure: dry-run, `explain`, `test` and `backtest` show the same plan that `serve` acts on.
 
 mod environment;
+mod flashduty;
 mod json;
 mod render;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::journal::record::WriteBackCall;
 use crate::rule::step::Step;
 use crate::rule::trust::Sealed;
 
@@ -50,6 +52,8 @@ pub enum Call {
     Shell(ShellCall),
     /// An HTTP request.
     Http(HttpCall),
+    /// Calls that change the incident in Flashduty.
+    Flashduty(FlashdutyCall),
     /// A pause.
     Wait(Duration),
 }
@@ -117,6 +121,15 @@ pub struct HttpCall {
     pub headers: Vec<(String, String)>,
     /// The body, if any.
     pub body: Option<HttpCallBody>,
+}
+
+/// `flashduty`, rendered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FlashdutyCall {
+    /// The incident.
+    pub incident: Arc<str>,
+    /// What is done to it, in this order. Never empty.
+    pub calls: Vec<WriteBackCall>,
 }
 
 /// The body of a request.

@@ -1,7 +1,11 @@
-//! What people and machines see of the engine: log lines and metrics. Never changes a decision.
+//! What people and machines see of the engine: log lines, metrics, and what is written back to Flashduty. Never changes
+//! a decision.
 
+pub mod comment;
+pub mod flashduty;
 pub mod logging;
 pub mod metrics;
+pub mod outbox;
 mod printable;
 pub mod redact;
 
@@ -15,9 +19,9 @@ use crate::decide::Decisions;
 use crate::event::{EVENT_TYPES, Event};
 use crate::journal::CommitReport;
 use crate::journal::history::History;
-use crate::journal::record::{Outcome, Phase, Record, RunEnd, RunId, StepEnd};
+use crate::journal::record::{Outcome, Phase, Record, RunEnd, RunId, StepEnd, WriteBack, WriteBackOutcome};
 use crate::rule::{RuleId, RuleSet};
-use metrics::{DecisionLabels, EventLabels, RunLabels};
+use metrics::{CatchUpLabels, DecisionLabels, EventLabels, RunLabels, WritebackLabels};
 
 /// The one place where log lines are written and metrics are counted.
 #[derive(Debug, Default)]
@@ -35,6 +39,24 @@ impl Report {
     /// A commit of the journal.
     pub fn committed(&self, commit: CommitReport) {
         self.metrics.journal_commit_seconds.observe(commit.seconds);
+    }
+
+    /// A try of a write-back ended.
+    pub fn written_back(&self, write_back: &WriteBack, outcome: WriteBackOutcome, error: Option<&str>) {
+        let (call, outcome) = (write_back.call.name(), outcome.name());
+        self.metrics.writeback.get_or_create(&WritebackLabels { call, outcome }).inc();
+        let (id, rule, incident) = (&write_back.id, &write_back.rule, printable(&write_back.incident));
+        match error {
+            None => tracing::info!(%id, %incident, %rule, call, outcome, "write-back"),
+            Some(error) => {
+                tracing::warn!(%id, %incident, %rule, call, outcome, error = %printable(error), "write-back")
+            }
+        }
+    }
+
+    /// What became of incidents that were asked for because their pushes were missed.
+    pub fn caught_up(&self, outcome: &'static str, count: u64) {
+        self.metrics.catch_up.get_or_create(&CatchUpLabels { outcome }).inc_by(count);
     }
 
     /// An event was decided.
@@ -179,6 +201,11 @@ impl crate::runner::Observer for Report {
 
     fn step_ended(&self, rule: &RuleId, phase: Phase, end: StepEnd, took: std::time::Duration) {
         tracing::info!(%rule, ?phase, ?end, took_ms = took.as_secs_f64() * 1000.0, "step");
+    }
+
+    fn not_queued(&self, rule: &RuleId, call: &'static str, why: &outbox::Full) {
+        self.metrics.writeback.get_or_create(&WritebackLabels { call, outcome: "refused" }).inc();
+        tracing::warn!(%rule, call, error = %why, "write-back");
     }
 
     fn run_ended(&self, run: &RunId, rule: &RuleId, end: RunEnd, took: std::time::Duration) {

@@ -90,6 +90,17 @@ impl fmt::Display for Mode {
     }
 }
 
+/// What is said on an incident without being written in a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reporting {
+    /// Nothing.
+    Off,
+    /// What each run did.
+    Runs,
+    /// That, and what a rule in dry-run would have done.
+    DryRuns,
+}
+
 /// What a dedupe slot, and any count "by" something, is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum By {
@@ -210,6 +221,8 @@ pub struct Rule {
     pub on_success: Vec<Arc<Step>>,
     /// What follows when it did not.
     pub on_failure: Vec<Arc<Step>>,
+    /// What is said on the incident about its runs.
+    pub report: Reporting,
     /// Where it stands.
     pub place: Place,
 }

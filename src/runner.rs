@@ -12,12 +12,15 @@
 
 mod follow_up;
 mod intent;
-mod name;
+pub(crate) mod name;
 mod observer;
+mod recheck;
+mod report;
 mod results;
 mod retry;
 mod verify;
 mod walk;
+mod write_back;
 
 pub use intent::{Intent, Planner, Resumed};
 pub use observer::{Observer, Unobserved};
@@ -34,6 +37,7 @@ use crate::action::{Actor, Settings, SetupError, StopReason, Stopper, process};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::journal::record::{Record, RunEnd, RunId};
 use crate::journal::{RecordSink, Refused};
+use crate::report::outbox::Room;
 use crate::rule::RuleId;
 use walk::{Walk, Walked};
 
@@ -52,6 +56,8 @@ pub struct Wiring<S> {
     pub clock: Arc<dyn Clock>,
     /// Is told what happens.
     pub observer: Arc<dyn Observer>,
+    /// The places in the outbox for what is to be written back.
+    pub room: Room,
     /// The settings at first.
     pub settings: Settings,
 }
@@ -102,6 +108,7 @@ struct Shared<S> {
     planner: Arc<dyn Planner>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    room: Room,
     settings: ArcSwap<Settings>,
     actor: Actor,
     active: DashMap<RunId, (ActiveRun, Stopper)>,
@@ -126,6 +133,7 @@ impl<S: RecordSink> Runner<S> {
             planner: wiring.planner,
             clock: wiring.clock,
             observer: wiring.observer,
+            room: wiring.room,
             settings: ArcSwap::from_pointee(wiring.settings),
             actor: Actor::new()?,
             active: DashMap::new(),
@@ -180,7 +188,7 @@ impl<S: RecordSink> Runner<S> {
                     let (found, left) =
                         process::end_leftovers(&intent.run, process::StartTime::MAX, cgroups.as_deref()).await;
                     tracing::error!(run = %intent.run, %error, found, left, "a run failed inside the engine");
-                    Ok(Walked { end: RunEnd::Failed, error: Some("internal error".into()), acted: true })
+                    Ok(Walked::failed_inside())
                 }
             };
             shared.finish(&intent, walked, watch).await;
@@ -245,19 +253,22 @@ impl<S: RecordSink> Shared<S> {
         let recorded = match walked {
             Err(refused) => Err(refused),
             Ok(walked) => {
-                let Walked { end, error, acted } = walked;
+                let Walked { end, error, acted, objected, did } = walked;
                 let error = error.map(|error| self.settings.load().redactor.redact(&error).into_owned());
+                let duration_ms = watch.elapsed_ms();
+                // In one transaction: a run is reported once, also where the daemon dies here.
+                let report = self.report(intent, end, error.as_deref(), &did, duration_ms).filter(|_| acted);
                 let record = Record::RunEnded {
                     run: intent.run.clone(),
                     rule: intent.rule.id.clone(),
                     target: intent.plan.target.clone(),
                     end,
                     acted,
-                    keeps_slot: acted || end == RunEnd::Cancelled,
+                    keeps_slot: acted || end == RunEnd::Cancelled && !objected,
                     error,
-                    duration_ms: watch.elapsed_ms(),
+                    duration_ms,
                 };
-                self.sink.append(vec![record]).await.map(|()| end)
+                self.sink.append([Some(record), report].into_iter().flatten().collect()).await.map(|()| end)
             }
         };
         self.active.remove(&intent.run);

@@ -27,6 +27,13 @@ const IDLE_PER_HOST_MAX: usize = 8;
 #[error("cannot prepare to make HTTP requests: {0}; are the system's CA certificates installed?")]
 pub struct HttpError(String);
 
+impl HttpError {
+    /// What the HTTP library has against being set up.
+    pub(crate) fn new(error: &reqwest::Error) -> Self {
+        Self(chain(error))
+    }
+}
+
 /// Makes requests.
 #[derive(Debug)]
 pub(super) struct Client(reqwest::Client);
@@ -44,7 +51,7 @@ impl Client {
             .user_agent(concat!("stanch/", env!("CARGO_PKG_VERSION")))
             .build()
             .map(Self)
-            .map_err(|error| HttpError(chain(&error)))
+            .map_err(|error| HttpError::new(&error))
     }
 
     /// Makes the request once.

@@ -1,6 +1,7 @@
 //! What the API does, apart from HTTP. One file a kind of thing.
 
 pub mod audit;
+pub mod catch_up;
 pub mod check;
 pub mod events;
 pub mod explain;
@@ -19,7 +20,7 @@ use warp::reply::Response;
 
 use super::answer::{error, json};
 use super::request::Pairs;
-use crate::engine::{Refusal, ReloadError};
+use crate::engine::{CatchUpError, Refusal, ReloadError};
 use crate::journal::store::StoreError;
 
 /// How many rows a list has unless it is asked for another number.
@@ -39,6 +40,8 @@ pub(super) enum ApiError {
     #[error(transparent)]
     Reload(#[from] ReloadError),
     #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{0}")]
     Failed(String),
@@ -55,6 +58,8 @@ impl ApiError {
                 (StatusCode::SERVICE_UNAVAILABLE, "stopping")
             }
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "reload-refused"),
+            Self::CatchUp(CatchUpError::NoClient | CatchUpError::TooLong) => (StatusCode::CONFLICT, "cannot"),
+            Self::CatchUp(_) => (StatusCode::BAD_GATEWAY, "not-caught-up"),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "journal"),
             Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }

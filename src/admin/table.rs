@@ -15,11 +15,11 @@ use warp::reply::Response;
 
 use super::access::Caller;
 use super::answer::Done;
-use super::api::{audit, check, events, explain, health, incidents, rules, runs, state, test};
+use super::api::{audit, catch_up, check, events, explain, health, incidents, rules, runs, state, test};
 use super::request::Head;
 use super::routes::Desk;
 use super::{openapi, stream};
-use crate::engine::Reloaded;
+use crate::engine::{CaughtUp, Reloaded};
 
 /// Whom an endpoint lets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -327,6 +327,16 @@ pub(super) static TABLE: &[Endpoint] = &[
         body: Some(shape::<state::ResumeRequest>),
         errors: &[400, 409],
         ..post("/api/v1/resume", "Lets runs start again.", Json(shape::<Done>), |call| Box::pin(state::resume(call)))
+    },
+    Endpoint {
+        body: Some(shape::<catch_up::CatchUpRequest>),
+        errors: &[400, 409, 502],
+        ..post(
+            "/api/v1/catch-up",
+            "Asks Flashduty for open incidents that were not pushed, and takes them in.",
+            Json(shape::<CaughtUp>),
+            |call| Box::pin(catch_up::catch_up(call)),
+        )
     },
     Endpoint {
         body: Some(shape::<state::ReloadRequest>),

@@ -1,5 +1,9 @@
 //! What the API shows: built from the journal's records, the same for the command line and for machines.
 
+mod write_back;
+
+pub use write_back::WriteBackView;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -260,6 +264,9 @@ pub struct RunStory {
     pub said: Vec<SaidView>,
     /// Its steps in order.
     pub steps: Vec<StepView>,
+    /// What it wrote back to Flashduty, or still has to.
+    #[serde(default)]
+    pub write_backs: Vec<WriteBackView>,
 }
 
 /// What a person said to a run, or what else befell it between its intent and its end.
@@ -280,6 +287,7 @@ impl RunStory {
             generation: None,
             said: Vec::new(),
             steps: Vec::new(),
+            write_backs: WriteBackView::of(records),
         };
         for stored in records {
             match &stored.record {

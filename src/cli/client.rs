@@ -11,6 +11,8 @@ use crate::config::Config;
 
 /// How long the daemon may take to answer.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long it may take for what depends on others and on how much there is.
+const PATIENT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// A connection to the daemon.
 pub(super) struct Client {
@@ -67,6 +69,11 @@ impl Client {
     /// Asks for something to be done.
     pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Exit> {
         said(self.send(self.http.post(format!("http://stanch/api/v1/{path}")).json(body)))
+    }
+
+    /// Asks for something to be done that may take minutes.
+    pub(super) fn post_patiently<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Exit> {
+        said(self.send(self.http.post(format!("http://stanch/api/v1/{path}")).timeout(PATIENT_TIMEOUT).json(body)))
     }
 
     fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, (Exit, String)> {

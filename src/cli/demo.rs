@@ -2,8 +2,9 @@
 //!
 //! It starts the same engine as `serve` in a temporary folder, pushes at it over HTTP as Flashduty would, and tells
 //! what each push led to as the journal has it. It checks its own story: where anything went otherwise than told,
-//! it says so and fails.
+//! it says so and fails. With `--loop` it does so against a fake Flashduty, and tells what that one saw.
 
+mod closed_loop;
 mod folder;
 mod stage;
 mod story;
@@ -16,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::{complain, note, say};
 use super::{Exit, setup};
+use closed_loop::Vendor;
 use folder::Folder;
 use stage::Stage;
 
@@ -25,6 +27,9 @@ pub(super) struct Demo {
     /// Leave the server up until Ctrl-C, to try things.
     #[arg(long)]
     keep: bool,
+    /// Show the loop with Flashduty instead, against a fake one: push, heal, check, comment, resolve.
+    #[arg(long = "loop")]
+    closed_loop: bool,
 }
 
 impl Demo {
@@ -34,7 +39,12 @@ impl Demo {
     }
 
     async fn show(self) -> Result<(), Exit> {
-        let folder = Folder::make().map_err(|error| {
+        let vendor = if self.closed_loop { Some(Vendor::start().await?) } else { None };
+        let folder = match &vendor {
+            Some(vendor) => vendor.folder(),
+            None => Folder::make(),
+        };
+        let folder = folder.map_err(|error| {
             complain(&format!(
                 "cannot make the demo's folder in {}: {error}; TMPDIR names another place",
                 std::env::temp_dir().display()
@@ -43,8 +53,14 @@ impl Demo {
         })?;
         let stage = Stage::set(&folder).await?;
         tell::opening(folder.path(), stage.url());
+        let told = async {
+            match &vendor {
+                Some(vendor) => closed_loop::tell(&stage, &folder, vendor).await,
+                None => story::tell(&stage, &folder).await,
+            }
+        };
         let told = tokio::select! {
-            told = story::tell(&stage, &folder) => told,
+            told = told => told,
             interrupted = asked_to_stop() => interrupted.and(Err(Exit::No)),
         };
         let ended = match told {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::Exit;
 use super::client::{Client, segment};
 use super::output::{OutputFormat, cell, say, show, table};
-use super::runs::say_story;
+use super::runs::{say_story, say_write_back};
 use crate::admin::api::events::EventStory;
 use crate::admin::views::{DecisionView, EventView, RuleDecisionView};
 use crate::report::printable;
@@ -108,6 +108,7 @@ fn say_event(story: &EventStory) {
             decision.rules.iter().for_each(say_decision);
         }
     }
+    story.write_backs.iter().for_each(say_write_back);
     for run in &story.runs {
         say("");
         say_story(run);

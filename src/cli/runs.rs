@@ -9,7 +9,7 @@ use super::client::{Client, person, segment};
 use super::output::{OutputFormat, cell, json, note, say, show, table};
 use super::pause::note_pauses;
 use crate::admin::api::runs::{ActRequest, RunDone};
-use crate::admin::views::{RunStory, RunView, StepView};
+use crate::admin::views::{RunStory, RunView, StepView, WriteBackView};
 use crate::journal::record::{StepEnd, StepResult};
 use crate::report::printable;
 
@@ -132,6 +132,21 @@ pub(super) fn say_story(story: &RunStory) {
         say(&format!("  {} {}", said.at, printable(&said.what)));
     }
     story.steps.iter().for_each(say_step);
+    story.write_backs.iter().for_each(say_write_back);
+}
+
+/// Prints what was written back.
+pub(super) fn say_write_back(view: &WriteBackView) {
+    let tries = if view.attempts > 1 { format!(" (try {})", view.attempts) } else { String::new() };
+    let request = view.request_id.as_deref().map(|id| format!(", request {}", cell(id, 64))).unwrap_or_default();
+    let incident = cell(&view.incident, 64);
+    say(&format!("  {} flashduty {} on {incident}: {}{tries}{request}", view.since, view.call, view.outcome));
+    for line in view.comment.as_deref().unwrap_or_default().lines() {
+        say(&format!("    | {}", printable(line)));
+    }
+    if let Some(error) = &view.error {
+        say(&format!("    {}", printable(error)));
+    }
 }
 
 fn say_step(view: &StepView) {

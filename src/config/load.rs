@@ -22,7 +22,7 @@ use crate::rule::load::find::read_text;
 use crate::rule::yaml::doc::Doc;
 use crate::rule::yaml::fields::Fields;
 use crate::rule::yaml::{Kind, Node, parse};
-use crate::rule::{Mode, read};
+use crate::rule::{Mode, Reporting, read};
 
 /// Where the webhook listener is unless the config says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -188,12 +188,6 @@ impl Reader<'_> {
 fn flashduty(reader: &Reader<'_>, node: &Node) -> Option<Flashduty> {
     let doc = reader.doc;
     let fields = Fields::open(doc, node, "`flashduty`")?;
-    doc.warn(
-        codes::NOT_AVAILABLE,
-        node.head(),
-        "this version makes no call of the Open API: nothing is written back, and nothing missed is asked for",
-        "the section is checked and its secret is hidden in logs and records; nothing else comes of it",
-    );
     let api = match fields.get("api") {
         None => Some("https://api.flashcat.cloud".to_owned()),
         Some(node) => network::api(doc, node),
@@ -202,8 +196,10 @@ fn flashduty(reader: &Reader<'_>, node: &Node) -> Option<Flashduty> {
         .require("app_key", "say where it is kept: `app_key: { env: FLASHDUTY_APP_KEY }`")
         .and_then(|node| secrets::read(reader, node, "`app_key`"));
     let catch_up = fields.get("catch_up").and_then(|node| doc.boolean(node, "`catch_up`")).unwrap_or(true);
+    let report = fields.get("report").and_then(|node| read::reporting(doc, node)).unwrap_or(Reporting::Runs);
+    let run_link = fields.get("run_link").and_then(|node| network::link(doc, node));
     fields.close();
-    Some(Flashduty { api: api?, app_key: app_key?, catch_up })
+    Some(Flashduty { api: api?, app_key: app_key?, catch_up, report, run_link })
 }
 
 fn budgets(doc: &Doc, node: &Node) -> Vec<Budget> {

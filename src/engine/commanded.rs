@@ -75,7 +75,7 @@ impl Decider {
         }
     }
 
-    fn note(&mut self, record: Record, now: Timestamp, round: &mut Round) {
+    pub(super) fn note(&mut self, record: Record, now: Timestamp, round: &mut Round) {
         self.history.apply(self.history.last_seq(), now, &record);
         round.records.push(record);
     }

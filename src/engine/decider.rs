@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::command::{Command, Handled};
+use super::flashduty::Outgoing;
 use super::{fault, load_event};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::decide::turn::{self, Next, Start, Walk};
@@ -68,6 +69,7 @@ pub struct Decider {
     pub(super) reader: Reader,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) report: Arc<Report>,
+    pub(super) outgoing: Outgoing,
     /// Numbers of the first and last event in a row that concern no rule. Their shared record waits for the next
     /// that has to be written, or for the tick: alone it would cost each batch of pushes a commit of its own. If it
     /// is lost in a crash, those events are decided again.
@@ -192,7 +194,11 @@ impl Decider {
         match committed {
             Committed::Push { seq, event, .. } => self.decide_on(event, *seq, now, round),
             Committed::Record { seq, at, record } => {
+                let is_new = self.outgoing.is_new(record, &self.history);
                 self.history.apply(*seq, *at, record);
+                if is_new {
+                    self.outgoing.hand_on(*at, record);
+                }
                 Ok(())
             }
         }
@@ -233,7 +239,10 @@ impl Decider {
         }
         let mut recorded = Vec::new();
         let mut started = Vec::new();
+        let mut said = Vec::new();
         for decision in decisions.each {
+            let seen = decision.state.as_deref().unwrap_or(event);
+            said.extend(self.outgoing.of_dry_run(&decision, seen, &self.report));
             if is_recorded(&decision.decided) {
                 recorded.push(decision.decided.clone());
             }
@@ -255,6 +264,9 @@ impl Decider {
             late_since: decisions.late_since,
             decisions: recorded,
         });
+        for record in said {
+            self.note(record, now, round);
+        }
         for decision in started {
             self.intend_at_once(decision, event, now, round);
         }
@@ -339,7 +351,10 @@ impl Decider {
     /// Makes a round durable, and then does what it says.
     async fn finish(&mut self, round: Round, now: Timestamp) -> Result<(), EngineError> {
         if !round.records.is_empty() {
+            let queued = |record: &&Record| matches!(record, Record::WriteBackQueued { .. });
+            let queued: Vec<Record> = round.records.iter().filter(queued).cloned().collect();
             self.journal.append_folded(now, round.records).await?;
+            queued.iter().for_each(|record| self.outgoing.hand_on(now, record));
         }
         for intent in round.intents {
             let run = intent.run.clone();

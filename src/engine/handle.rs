@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use super::catch_up::{self, CatchUpError, CaughtUp};
 use super::command::{Again, Command};
 use super::decider::InForce;
 use super::reload::{self, ReloadError, Reloaded};
@@ -19,7 +21,9 @@ use crate::journal::read::Reader;
 use crate::journal::record::{PauseScope, RunEnd, RunId};
 use crate::journal::store::StoreError;
 use crate::report::Report;
+use crate::report::flashduty::Pace;
 use crate::report::logging::SharedRedactor;
+use crate::report::outbox::SharedClient;
 use crate::runner::Runner;
 
 /// Why something that a person wants was not done.
@@ -50,6 +54,12 @@ pub(super) struct Shared {
     pub(super) reloading: Mutex<()>,
     /// One rerun at a time.
     pub(super) rerunning: Mutex<()>,
+    /// The client of Flashduty in force.
+    pub(super) client: SharedClient,
+    /// What all its clients go by.
+    pub(super) pace: Arc<Pace>,
+    /// One catch-up at a time.
+    pub(super) catching_up: Mutex<()>,
 }
 
 /// What was done, with the reason that a person gave for it.
@@ -280,6 +290,14 @@ impl Handle {
             tracing::error!(%error, "reload refused; the rules in force stay");
         }
         reloaded
+    }
+
+    /// Asks Flashduty for incidents that were opened since `since` and not pushed, and takes them in.
+    ///
+    /// # Errors
+    /// Where the config has no `flashduty` section, `since` is too long ago, or Flashduty or the journal cannot be asked.
+    pub async fn catch_up(&self, since: Duration) -> Result<CaughtUp, CatchUpError> {
+        catch_up::catch_up(self, self.now().minus(since)).await
     }
 
     pub(super) async fn put_in_force(&self, in_force: InForce) -> Result<(), Refusal> {

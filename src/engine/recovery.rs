@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::decider::{EngineError, InForce};
+use super::flashduty::Outgoing;
 use super::load_event;
 use crate::action::process;
 use crate::clock::{Clock, Timestamp};
@@ -23,6 +24,8 @@ pub(super) struct Recovery<'a> {
     pub(super) in_force: &'a InForce,
     pub(super) clock: &'a dyn Clock,
     pub(super) report: &'a Report,
+    /// Where the report of a run that does not go on is queued.
+    pub(super) outgoing: &'a Outgoing,
     /// Where the dead daemon put the processes of steps, if it did.
     pub(super) cgroups: Option<&'a process::Cgroups>,
 }
@@ -39,24 +42,37 @@ impl Recovery<'_> {
         for id in cut_off {
             let Some(known) = history.runs.get(&id).cloned() else { continue };
             let left = end_processes(&id, self.cgroups).await;
-            let record = match self.resumption(&id, &known, history, now)? {
+            let (record, comment) = match self.resumption(&id, &known, history, now)? {
                 Ok(resumption) => {
                     tracing::warn!(run = %id, from_step = resumption.from_step, left, "a run that a crash cut off goes on");
                     let generation = self.in_force.rules.generation;
                     let record = Record::RunResumed { run: id.clone(), from_step: resumption.from_step, generation };
                     intents.push(self.intent(&id, resumption));
-                    record
+                    (record, None)
                 }
-                Err(why) => interrupted(&id, &known, &format!("{left}; it does not go on: {why}"), now),
+                Err(why) => {
+                    let record = interrupted(&id, &known, &format!("{left}; it does not go on: {why}"), now);
+                    let comment = self.comment(&id, &known, &record);
+                    (record, comment)
+                }
             };
-            history.apply(history.last_seq(), now, &record);
             self.report.ended_waiting(&record);
-            records.push(record);
+            for record in [Some(record), comment].into_iter().flatten() {
+                history.apply(history.last_seq(), now, &record);
+                records.push(record);
+            }
         }
         if !records.is_empty() {
             self.journal.append_folded(now, records).await?;
         }
         Ok(intents)
+    }
+
+    /// What the incident is told of a run that does not go on.
+    fn comment(&self, id: &RunId, run: &Run, ended: &Record) -> Option<Record> {
+        let Record::RunEnded { error, duration_ms, .. } = ended else { return None };
+        let rule = self.in_force.rules.get(&run.rule)?;
+        self.outgoing.of_interrupted(id, run, rule, error.as_deref(), *duration_ms, self.report)
     }
 
     fn resumption(

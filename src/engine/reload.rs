@@ -62,6 +62,8 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     }
     let settings = super::receiver_settings(&config, handle.options()).map_err(ReloadError::Unusable)?;
     let redactor: Redactor = super::redactor_for(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
+    let client = super::flashduty::client(&config, &handle.shared.pace)
+        .map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
     let old = handle.config();
     let needs_restart = [
@@ -79,7 +81,8 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     let shared = &handle.shared;
     // The new secrets are hidden before anything can use them.
     shared.redactor.store(Arc::new(redactor));
-    shared.runner.reconfigure(super::action_settings(&config, handle.options(), shared.redactor.load_full()));
+    shared.client.store(client.clone());
+    shared.runner.reconfigure(super::action_settings(&config, handle.options(), shared.redactor.load_full(), client));
     handle.put_in_force(in_force.clone()).await?;
     shared.report.in_force(&in_force.rules);
     shared.receiver_settings.store(Arc::new(settings));

@@ -147,6 +147,7 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         subject,
         body,
         body_hash,
+        caught_up: false,
     })
 }
 

@@ -9,6 +9,7 @@
 
 mod counts;
 mod newest;
+mod outbox;
 mod pauses;
 mod runs;
 mod slots;
@@ -17,6 +18,7 @@ mod transition;
 
 pub use counts::{Counts, REMEMBERED_MAX, TALLIED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
+pub use outbox::{Outbox, WRITE_BACKS_MAX, Waiting};
 pub use pauses::{PAUSES_MAX, Pause, Pauses};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
 pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
@@ -52,6 +54,8 @@ pub struct History {
     pub runs: Runs,
     /// The kill switches that are on.
     pub pauses: Pauses,
+    /// What has to be written back.
+    pub outbox: Outbox,
     /// How each rule has fared, for people.
     pub standings: Standings,
     failures: HashMap<RuleId, VecDeque<Timestamp>>,
@@ -162,6 +166,9 @@ impl History {
                     return self.tolerate(self.runs.refuse(run, Transition::Step));
                 }
             }
+            Record::WriteBackQueued { write_back } => self.outbox.queue(at, write_back),
+            Record::WriteBackStarted { id, .. } => self.outbox.started(id),
+            Record::WrittenBack { id, outcome, .. } => self.outbox.answered(id, *outcome),
             Record::Paused { reason, until, scope, by } => {
                 self.pauses.set(Pause { scope: scope.clone(), reason: reason.clone(), by: by.clone(), until: *until });
             }

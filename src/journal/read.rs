@@ -146,6 +146,12 @@ impl Reader {
         )
     }
 
+    /// Whether anything was received about an entity.
+    pub fn knows(&self, entity: &Entity) -> Result<bool, StoreError> {
+        let sql = "SELECT seq, at, data, NULL FROM record WHERE kind = 'received' AND entity = ?1 LIMIT 1";
+        Ok(self.one(sql, [entity.to_string()])?.is_some())
+    }
+
     /// What was decided on the pushes with these numbers, or why each was set aside, in their order.
     pub fn decisions_on(&self, pushes: &[u64]) -> Result<Vec<Option<Stored>>, StoreError> {
         let mut found: BTreeMap<u64, Option<Stored>> = pushes.iter().map(|seq| (*seq, None)).collect();

@@ -2,8 +2,10 @@
 //! changed since it was written.
 
 mod scope;
+mod write_back;
 
 pub use scope::PauseScope;
+pub use write_back::{WriteBack, WriteBackCall, WriteBackId, WriteBackOutcome};
 
 use std::fmt;
 use std::sync::Arc;
@@ -378,6 +380,9 @@ pub enum Record {
         /// BLAKE3 of the body, in hexadecimal: tells a repeated push from another one with the same id, also
         /// when the body itself is kept no longer.
         body_hash: String,
+        /// Whether it was not pushed but asked for, because it was missed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        caught_up: bool,
     },
     /// Events were decided. Events that concern no rule share one record.
     Decided {
@@ -482,6 +487,43 @@ pub enum Record {
         /// From intent to end, in milliseconds.
         duration_ms: u64,
     },
+    /// Something is to be written back to Flashduty. From here on it goes out, whatever becomes of its run.
+    WriteBackQueued {
+        /// What.
+        write_back: WriteBack,
+    },
+    /// A write-back is about to be tried.
+    WriteBackStarted {
+        /// Which.
+        id: WriteBackId,
+        /// The run that asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+        /// The event that led to it.
+        event: EventId,
+        /// Which try, from 1; tries that did not reach Flashduty are not counted.
+        attempt: u32,
+    },
+    /// A try of a write-back ended.
+    WrittenBack {
+        /// Which.
+        id: WriteBackId,
+        /// The run that asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+        /// The event that led to it.
+        event: EventId,
+        /// Which try, from 1; how many there were before where it was given up without another one.
+        attempt: u32,
+        /// What it led to.
+        outcome: WriteBackOutcome,
+        /// Flashduty's id of the request, for its support.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
+        /// Why it was not done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
     /// A person allowed a run that waits for approval.
     Approved {
         /// The run.
@@ -550,6 +592,7 @@ impl Record {
             channel: event.channel_id(),
             closed: event.is_closed(),
             body_hash: blake3::Hash::from(event.body_hash).to_hex().to_string(),
+            caught_up: event.caught_up,
         }
     }
 
@@ -565,6 +608,9 @@ impl Record {
             Self::StepStarted { .. } => "step-started",
             Self::StepEnded { .. } => "step-ended",
             Self::RunEnded { .. } => "run-ended",
+            Self::WriteBackQueued { .. } => "write-back-queued",
+            Self::WriteBackStarted { .. } => "write-back-started",
+            Self::WrittenBack { .. } => "written-back",
             Self::Approved { .. } => "approved",
             Self::SetAside { .. } => "set-aside",
             Self::Reloaded { .. } => "reloaded",
@@ -584,6 +630,8 @@ impl Record {
             | Self::StepEnded { run, .. }
             | Self::RunEnded { run, .. }
             | Self::Approved { run, .. } => Some(run),
+            Self::WriteBackQueued { write_back } => write_back.run.as_ref(),
+            Self::WriteBackStarted { run, .. } | Self::WrittenBack { run, .. } => run.as_ref(),
             _ => None,
         }
     }
@@ -591,9 +639,12 @@ impl Record {
     /// The event that it is about.
     pub fn event(&self) -> Option<&EventId> {
         match self {
-            Self::Received { event, .. } | Self::RunIntended { event, .. } | Self::SetAside { event, .. } => {
-                Some(event)
-            }
+            Self::Received { event, .. }
+            | Self::RunIntended { event, .. }
+            | Self::WriteBackStarted { event, .. }
+            | Self::WrittenBack { event, .. }
+            | Self::SetAside { event, .. } => Some(event),
+            Self::WriteBackQueued { write_back } => Some(&write_back.event),
             Self::Rerun { observed, .. } => Some(&observed.event),
             Self::Decided { event, .. } => event.as_ref(),
             _ => None,

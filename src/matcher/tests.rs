@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::rule::guards::Guards;
 use crate::rule::matching::{ChannelPattern, Match, Matcher, NamePattern, Scalar, Test, TextGlob};
-use crate::rule::{By, Dedupe, DedupeFor, LatePolicy, Mode, Place, Rule, RuleId};
+use crate::rule::{By, Dedupe, DedupeFor, LatePolicy, Mode, Place, Reporting, Rule, RuleId};
 
 fn rule(matching: Match) -> Arc<Rule> {
     Arc::new(Rule {
@@ -29,6 +29,7 @@ fn rule(matching: Match) -> Arc<Rule> {
         verify: None,
         on_success: Vec::new(),
         on_failure: Vec::new(),
+        report: Reporting::Off,
         place: Place { file: Arc::new(PathBuf::from("r.yaml")), line: 1, column: 1 },
     })
 }

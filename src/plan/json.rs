@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, StdinCall};
+use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, StdinCall, flashduty};
 use crate::rule::duration;
 use crate::rule::step::{
     Action, DEFAULT_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, StatusPattern, Stdin, Step,
@@ -47,6 +47,9 @@ impl Call {
             }
             Self::Http(http) => {
                 shown.insert("http".into(), Value::Object(request(http)));
+            }
+            Self::Flashduty(call) => {
+                shown.insert("flashduty".into(), flashduty::shown(call));
             }
             Self::Wait(time) => {
                 shown.insert("wait".into(), duration::show(*time).into());
@@ -200,6 +203,9 @@ fn deferred(action: &Action) -> Map<String, Value> {
             expectations(http, &mut request);
             shown.insert("http".into(), Value::Object(request));
         }
+        Action::Flashduty(calls) => {
+            shown.insert("flashduty".into(), flashduty::shown_unrendered(calls));
+        }
         Action::Wait(time) => {
             shown.insert("wait".into(), duration::show(*time).into());
         }
@@ -219,7 +225,7 @@ fn unrendered(spec: &ProcessSpec, shown: &mut Map<String, Value>) {
     Surroundings { stdin, cwd, user, exit_codes: &spec.exit_codes, allow_sudo: spec.allow_sudo }.show(env, shown);
 }
 
-fn source(template: &JsonTemplate) -> Value {
+pub(super) fn source(template: &JsonTemplate) -> Value {
     match template {
         JsonTemplate::Literal(value) => value.clone(),
         JsonTemplate::Text(text) => text.source().into(),

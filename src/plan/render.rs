@@ -6,11 +6,11 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall};
+use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall, flashduty};
 use crate::clock::Timestamp;
 use crate::event::Entity;
 use crate::rule::Rule;
-use crate::rule::step::{Action, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
+use crate::rule::step::{Action, FlashdutySpec, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
 use crate::rule::template::{Template, TemplateNames};
 use crate::rule::view::EventView;
 
@@ -50,7 +50,7 @@ impl fmt::Display for PlanError {
 }
 
 impl PlanError {
-    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { step: None, name: None, field: field.into(), message: message.into() }
     }
 }
@@ -64,6 +64,11 @@ pub fn steps(steps: &[Arc<Step>], view: &EventView<'_>, target: &str, now: Times
     let mut planned = Vec::with_capacity(steps.len());
     for (at, spec) in steps.iter().enumerate() {
         let call = if is_for_later(spec) {
+            // What cannot be done whatever the steps before it say is known now.
+            if matches!(spec.action, Action::Flashduty(_)) && view.event().incident_id.is_none() {
+                let error = flashduty::no_incident();
+                return Err(PlanError { step: Some(at), name: spec.name.clone(), ..error });
+            }
             None
         } else {
             let rendered = render_step(spec, &names);
@@ -148,6 +153,18 @@ fn visit(action: &Action, look: &mut impl FnMut(&Template)) {
                 HttpBody::Text(text) => look(text),
             }
         }
+        Action::Flashduty(calls) => {
+            for call in calls {
+                match call {
+                    FlashdutySpec::Comment(comment) => look(comment),
+                    FlashdutySpec::Resolve { root_cause, resolution } => {
+                        root_cause.iter().chain(resolution).for_each(&mut *look);
+                    }
+                    FlashdutySpec::Field { value, .. } => json(value, look),
+                    FlashdutySpec::Ack | FlashdutySpec::Snooze(_) | FlashdutySpec::Reopen => {}
+                }
+            }
+        }
         Action::Wait(_) => {}
     }
 }
@@ -177,11 +194,16 @@ pub fn render_step(step: &Step, names: &TemplateNames<'_>) -> Result<Call, PlanE
             process: process(&shell.process, names)?,
         }),
         Action::Http(http) => Call::Http(request(http, names)?),
+        Action::Flashduty(calls) => Call::Flashduty(flashduty::render(calls, names)?),
         Action::Wait(time) => Call::Wait(*time),
     })
 }
 
-fn render(template: &Template, names: &TemplateNames<'_>, field: impl FnOnce() -> String) -> Result<String, PlanError> {
+pub(super) fn render(
+    template: &Template,
+    names: &TemplateNames<'_>,
+    field: impl FnOnce() -> String,
+) -> Result<String, PlanError> {
     template.render(names).map_err(|error| PlanError::new(field(), error.message))
 }
 
@@ -248,7 +270,7 @@ fn request(spec: &HttpSpec, names: &TemplateNames<'_>) -> Result<HttpCall, PlanE
     })
 }
 
-fn json(template: &JsonTemplate, names: &TemplateNames<'_>, field: &str) -> Result<Value, PlanError> {
+pub(super) fn json(template: &JsonTemplate, names: &TemplateNames<'_>, field: &str) -> Result<Value, PlanError> {
     Ok(match template {
         JsonTemplate::Literal(value) => value.clone(),
         JsonTemplate::Text(text) => Value::String(render(text, names, || field.to_owned())?),

@@ -17,7 +17,7 @@ use crate::rule::step::{
 };
 use crate::rule::template::{Template, TemplateKind, TemplateNames};
 use crate::rule::view::EventView;
-use crate::rule::{Dedupe, DedupeFor, LatePolicy, Mode, Place, Rule, RuleId};
+use crate::rule::{Dedupe, DedupeFor, LatePolicy, Mode, Place, Reporting, Rule, RuleId};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -86,6 +86,7 @@ fn rule(target: Option<&str>, steps: Vec<Step>) -> Rule {
         verify: None,
         on_success: Vec::new(),
         on_failure: Vec::new(),
+        report: Reporting::Off,
         place: place(),
     }
 }

@@ -54,6 +54,13 @@ pub struct WritebackLabels {
     pub outcome: &'static str,
 }
 
+/// Labels of `stanch_catch_up_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CatchUpLabels {
+    /// `taken`, `known`, `unusable`, or `failed`.
+    pub outcome: &'static str,
+}
+
 /// Every metric.
 #[derive(Debug)]
 pub struct Metrics {
@@ -98,6 +105,10 @@ pub struct Metrics {
     pub last_event_timestamp: Gauge<f64, AtomicU64>,
     /// Calls that write back.
     pub writeback: Family<WritebackLabels, Counter>,
+    /// Calls that wait to be written back.
+    pub writeback_waiting: Gauge,
+    /// Incidents that were asked for, by what became of them.
+    pub catch_up: Family<CatchUpLabels, Counter>,
 }
 
 impl Metrics {
@@ -125,6 +136,8 @@ impl Metrics {
             impossible_records: Counter::default(),
             last_event_timestamp: Gauge::default(),
             writeback: Family::default(),
+            writeback_waiting: Gauge::default(),
+            catch_up: Family::default(),
         };
         metrics.register();
         metrics
@@ -176,7 +189,9 @@ impl Metrics {
             seconds,
             self.last_event_timestamp.clone(),
         );
-        registry.register("writeback", "Calls to the Open API by outcome", self.writeback.clone());
+        registry.register("writeback", "Calls that write back to Flashduty, by outcome", self.writeback.clone());
+        registry.register("writeback_waiting", "Write-backs that wait or are sent", self.writeback_waiting.clone());
+        registry.register("catch_up", "Incidents that were asked for, by what became of them", self.catch_up.clone());
     }
 
     /// The text that Prometheus reads.

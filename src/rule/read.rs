@@ -8,6 +8,7 @@ mod body;
 pub(crate) mod by;
 mod case;
 mod dedupe;
+mod flashduty;
 pub(crate) mod guards;
 pub(crate) mod http;
 mod inline_secret;
@@ -28,6 +29,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::diagnostic::codes;
 use super::sandbox::{Condition, Sandbox, ScriptError};
 use super::test_case::TestCase;
 use super::trust::{Distrust, Sealed};
@@ -35,8 +37,8 @@ use super::vocabulary::Vocabulary;
 use super::yaml::doc::Doc;
 use super::yaml::fields::Fields;
 use super::yaml::values::LIST_MAX;
-use super::yaml::{Node, parse};
-use super::{Mode, Rule};
+use super::yaml::{Kind, Node, parse};
+use super::{Mode, Reporting, Rule};
 use crate::config::Config;
 
 /// How many rules one file may hold.
@@ -138,6 +140,21 @@ impl Reader<'_> {
     /// Optional bool; false where it is not written.
     fn flag(&self, fields: &Fields<'_>, name: &'static str) -> bool {
         fields.get(name).and_then(|node| self.doc.boolean(node, &format!("`{name}`"))).unwrap_or(false)
+    }
+}
+
+/// Reads `report`, for rules and the config alike.
+pub(crate) fn reporting(doc: &Doc, node: &Node) -> Option<Reporting> {
+    match &node.kind {
+        Kind::Bool(true) => Some(Reporting::Runs),
+        Kind::Bool(false) => Some(Reporting::Off),
+        Kind::Text { text, .. } if text == "dry-run" => Some(Reporting::DryRuns),
+        _ => {
+            let message = "`report` is `true`, `false` or `dry-run`";
+            let hint = "`dry-run` also comments what a rule in dry-run would have done";
+            doc.error_hint(codes::INVALID_VALUE, node.head(), message, hint);
+            None
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Action {
     Shell(ShellSpec),
     /// An HTTP request.
     Http(Box<HttpSpec>),
+    /// Calls that change the incident in Flashduty, queued together in this order. Never empty.
+    Flashduty(Vec<FlashdutySpec>),
     /// A pause.
     Wait(Duration),
 }
@@ -128,6 +130,47 @@ pub enum JsonTemplate {
     List(Vec<JsonTemplate>),
     /// An object; the keys are literal.
     Object(Vec<(String, JsonTemplate)>),
+}
+
+/// One call of a `flashduty` step.
+#[derive(Debug, Clone)]
+pub enum FlashdutySpec {
+    /// `comment`.
+    Comment(Template),
+    /// `ack: true`.
+    Ack,
+    /// `resolve`.
+    Resolve {
+        /// Why it came.
+        root_cause: Option<Template>,
+        /// What helped.
+        resolution: Option<Template>,
+    },
+    /// `snooze`, in minutes.
+    Snooze(u16),
+    /// `field`.
+    Field {
+        /// The name of the custom field; literal.
+        name: String,
+        /// Its value.
+        value: JsonTemplate,
+    },
+    /// `reopen: true`.
+    Reopen,
+}
+
+impl FlashdutySpec {
+    /// Its word in the rule language.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Comment(_) => "comment",
+            Self::Ack => "ack",
+            Self::Resolve { .. } => "resolve",
+            Self::Snooze(_) => "snooze",
+            Self::Field { .. } => "field",
+            Self::Reopen => "reopen",
+        }
+    }
 }
 
 /// A status that counts as success.

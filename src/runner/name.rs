@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::rule::step::{Action, Step};
+use crate::rule::step::{Action, FlashdutySpec, Step};
 
 /// The step's name, else what it does.
-pub(super) fn of(step: &Step) -> String {
+pub(crate) fn of(step: &Step) -> String {
     if let Some(name) = &step.name {
         return name.clone();
     }
@@ -13,6 +13,10 @@ pub(super) fn of(step: &Step) -> String {
         Action::Run(spec) => format!("run {}", spec.program.display()),
         Action::Shell(_) => "shell".into(),
         Action::Http(spec) => format!("{} {}", spec.method, spec.authority),
+        Action::Flashduty(calls) => {
+            let names: Vec<&str> = calls.iter().map(FlashdutySpec::name).collect();
+            format!("flashduty {}", names.join(", "))
+        }
         Action::Wait(duration) => wait(*duration),
     }
 }

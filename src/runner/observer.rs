@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::journal::Refused;
 use crate::journal::record::{Phase, RunEnd, RunId, StepEnd};
+use crate::report::outbox::Full;
 use crate::rule::RuleId;
 
 /// Is told what happens, in the task in which it happens: it must not block.
@@ -16,6 +17,9 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A try of a step ended.
     fn step_ended(&self, _rule: &RuleId, _phase: Phase, _end: StepEnd, _took: Duration) {}
+
+    /// A write-back was not queued, because the outbox is full.
+    fn not_queued(&self, _rule: &RuleId, _call: &'static str, _why: &Full) {}
 
     /// A run ended, and that is durable.
     fn run_ended(&self, _run: &RunId, _rule: &RuleId, _end: RunEnd, _took: Duration) {}

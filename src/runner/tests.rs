@@ -162,9 +162,12 @@ impl Case {
             planner: Arc::new(Planning),
             clock: Arc::new(ManualClock::at(NOW)),
             observer: Arc::clone(&told) as Arc<dyn Observer>,
+            room: crate::report::outbox::Room::beside(0),
             settings: Settings {
                 output_bytes: 64 * 1024,
                 http_allow: vec![],
+                flashduty: None,
+                run_link: None,
                 redactor: Arc::new(Redactor::new([SECRET]).expect("it builds")),
                 own_program: "/proc/self/exe".into(),
                 isolation: Default::default(),

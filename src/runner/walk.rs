@@ -13,6 +13,7 @@ use crate::clock::Stopwatch;
 use crate::journal::record::{Phase, Record, RunEnd, StepEnd, StepResult};
 use crate::journal::{RecordSink, Refused};
 use crate::plan::Call;
+use crate::report::comment::Did;
 use crate::rule::sandbox::{Condition, Extra};
 use crate::rule::step::{Action, Step};
 use crate::rule::view::EventView;
@@ -23,6 +24,22 @@ pub(super) struct Walked {
     pub(super) end: RunEnd,
     pub(super) error: Option<String>,
     pub(super) acted: bool,
+    /// Whether a guard objected at the last moment, so that the occasion is not used up.
+    pub(super) objected: bool,
+    /// The steps that were tried.
+    pub(super) did: Vec<Did>,
+}
+
+impl Walked {
+    /// A run that failed in a way that is a defect of ours.
+    pub(super) fn failed_inside() -> Self {
+        let error = Some("internal error".into());
+        Self { end: RunEnd::Failed, error, acted: true, objected: false, did: Vec::new() }
+    }
+
+    fn before_acting(ended: Ended, objected: bool) -> Self {
+        Self { end: ended.end, error: Some(ended.error), acted: false, objected, did: Vec::new() }
+    }
 }
 
 /// What ended the walk early.
@@ -81,6 +98,7 @@ pub(super) struct Walk<S> {
     tries: BTreeMap<(u8, usize), u32>,
     acted: bool,
     told_first_action: bool,
+    pub(super) did: Vec<Did>,
 }
 
 impl<S: RecordSink> Walk<S> {
@@ -94,11 +112,28 @@ impl<S: RecordSink> Walk<S> {
             tries.insert((Phase::Steps as u8, resumed.finished.len()), resumed.tries);
         }
         let acted = intent.resumed.is_some();
-        Self { shared, intent, stop, environment, results, outcome: None, tries, acted, told_first_action: false }
+        Self {
+            shared,
+            intent,
+            stop,
+            environment,
+            results,
+            outcome: None,
+            tries,
+            acted,
+            told_first_action: false,
+            did: Vec::new(),
+        }
     }
 
     /// Walks to the end. An error means that the journal refused a record and nothing further was done.
     pub(super) async fn walk(mut self) -> Result<Walked, Refused> {
+        if let Some(reason) = self.recheck().await {
+            return Ok(match self.stop.reason() {
+                Some(stop) => Walked::before_acting(stop.into(), false),
+                None => Walked::before_acting(Ended { end: RunEnd::Cancelled, error: reason }, true),
+            });
+        }
         let ended = match self.steps().await? {
             Some(ended) => Some(ended),
             None => self.verify().await?,
@@ -108,7 +143,7 @@ impl<S: RecordSink> Walk<S> {
             Some(ended) => (ended.end, Some(ended.error)),
         };
         self.follow_up(end, error.as_deref()).await?;
-        Ok(Walked { end, error, acted: self.acted })
+        Ok(Walked { end, error, acted: self.acted, objected: false, did: self.did })
     }
 
     async fn steps(&mut self) -> Result<Option<Ended>, Refused> {
@@ -245,12 +280,15 @@ impl<S: RecordSink> Walk<S> {
             self.shared.sink.append_later(started)?;
         }
         self.acted = true;
-        if !self.told_first_action && !matches!(call, Call::Wait(_)) {
+        if !self.told_first_action && !matches!(call, Call::Wait(_) | Call::Flashduty(_)) {
             self.told_first_action = true;
             let after = self.shared.clock.now().since(self.intent.event.received_at);
             self.shared.observer.first_action(&self.intent.rule.id, after);
         }
-        let result = self.act(at, call).await;
+        let result = match call {
+            Call::Flashduty(call) => self.write_back(at, attempt, call).await?,
+            _ => self.act(at, call).await,
+        };
         self.record_end(at, attempt, result)
     }
 
@@ -266,7 +304,9 @@ impl<S: RecordSink> Walk<S> {
                 let when = judge_by.as_ref().map(|judge| judge as &(dyn Fn(Value) -> Result<bool, String> + Sync));
                 Expected { status: &spec.expect_status, when }
             }
-            Action::Run(_) | Action::Shell(_) | Action::Wait(_) => Expected { status: &[], when: None },
+            Action::Run(_) | Action::Shell(_) | Action::Flashduty(_) | Action::Wait(_) => {
+                Expected { status: &[], when: None }
+            }
         };
         let timeout = at.window.map_or(at.step.timeout, |window| at.step.timeout.min(window.left()));
         let attempt = Attempt {
@@ -281,11 +321,11 @@ impl<S: RecordSink> Walk<S> {
     }
 
     /// What the step is called on record. A rule may hold what it should not.
-    fn name(&self, at: At<'_>) -> String {
+    pub(super) fn name(&self, at: At<'_>) -> String {
         self.shared.settings.load().redactor.redact(&name::of(at.step)).into_owned()
     }
 
-    fn record_end(&self, at: At<'_>, attempt: u32, mut result: StepResult) -> Result<StepResult, Refused> {
+    fn record_end(&mut self, at: At<'_>, attempt: u32, mut result: StepResult) -> Result<StepResult, Refused> {
         if let Some(error) = &mut result.error {
             *error = self.shared.settings.load().redactor.redact(error).into_owned();
         }
@@ -298,12 +338,14 @@ impl<S: RecordSink> Walk<S> {
             attempt,
             result: result.clone(),
         })?;
+        self.note_done(at, result.end);
         self.shared.observer.step_ended(&self.intent.rule.id, at.phase, result.end, took);
         Ok(result)
     }
 }
 
-fn not_done(end: StepEnd, error: Option<String>) -> StepResult {
+/// A result of something that was not done by an action.
+pub(super) fn not_done(end: StepEnd, error: Option<String>) -> StepResult {
     StepResult {
         end,
         exit_code: None,

@@ -36,6 +36,31 @@ fn it_shows_every_part_of_the_main_job_and_cleans_up() {
 }
 
 #[test]
+fn the_loop_with_flashduty_closes_and_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let output = stanch(Path::new("/")).args(["demo", "--loop"]).env("TMPDIR", place.path()).output().unwrap();
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    for told in [
+        "0 files left",
+        "resolve: sent",
+        "comment: sent",
+        "disk full: / at 97%\" is Closed",
+        "| Stanch: rule free-disk-space succeeded on db-07",
+        "i_rslv came back",
+        "somebody.else@example.com is not named",
+        "by wang.lei@example.com",
+        "recheck objects: incident",
+        "resolve: sent at try 2",
+        "comment: unknown",
+        "1 taken in",
+    ] {
+        assert!(text.contains(told), "no {told:?} in:\n{text}");
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "the folder is removed");
+}
+
+#[test]
 fn a_generous_umask_does_not_keep_it_from_working() {
     let place = tempfile::tempdir().unwrap();
     let output = program(Path::new("/bin/sh"))

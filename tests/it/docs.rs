@@ -12,7 +12,7 @@ use stanch::cli::EXIT_CODES;
 use stanch::guard;
 use stanch::journal::record::RunEnd;
 use stanch::report::Metrics;
-use stanch::report::metrics::{DecisionLabels, EventLabels, RunLabels, WritebackLabels};
+use stanch::report::metrics::{CatchUpLabels, DecisionLabels, EventLabels, RunLabels, WritebackLabels};
 use stanch::rule::diagnostic::{CODES, Format, render};
 use stanch::rule::load::load;
 use stanch::rule::sandbox::FUNCTIONS;
@@ -21,7 +21,10 @@ use stanch::rule::test_case::OUTCOMES;
 
 /// What the examples need of a config: a name for everything that they refer to.
 const CONFIG: &str = "
-sources: [ { name: flashduty, path: /flashduty, auth: none } ]
+sources:
+  - { name: flashduty, path: /flashduty, auth: none }
+  - { name: button-restart, path: /buttons/restart, auth: none }
+flashduty: { app_key: { env: FLASHDUTY_APP_KEY } }
 http: { allow: [inventory.internal:443] }
 schedules: { night: { from: \"22:00\", to: \"07:00\" } }
 ";
@@ -142,6 +145,7 @@ fn every_metric_is_listed_and_no_other() {
     metrics.decisions.get_or_create(&DecisionLabels { rule: "a".into(), outcome: "run" }).inc();
     metrics.runs.get_or_create(&RunLabels { rule: "a".into(), state: "succeeded" }).inc();
     metrics.writeback.get_or_create(&WritebackLabels { call: "a", outcome: "a" }).inc();
+    metrics.catch_up.get_or_create(&CatchUpLabels { outcome: "a" }).inc();
     let exposed = metrics.text();
     let known: BTreeSet<String> = exposed
         .lines()

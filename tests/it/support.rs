@@ -70,6 +70,12 @@ impl Folder {
         self
     }
 
+    /// Takes the arguments of `serve` away again.
+    pub(crate) fn without_args(mut self) -> Self {
+        self.args.clear();
+        self
+    }
+
     /// Starts the daemon under strace from now on, with these options; with none, without it.
     pub(crate) fn traced(mut self, options: &[&str]) -> Self {
         self.tracing = options.iter().map(|option| (*option).to_owned()).collect();
@@ -368,10 +374,15 @@ pub(crate) fn post(addr: SocketAddr, token: &str, body: &[u8]) -> (u16, Value) {
 
 /// The same where the daemon may die meanwhile.
 pub(crate) fn try_post(addr: SocketAddr, token: &str, body: &[u8]) -> std::io::Result<(u16, Value)> {
+    post_to(addr, "/flashduty", token, body)
+}
+
+/// The same to the path of another source.
+pub(crate) fn post_to(addr: SocketAddr, path: &str, token: &str, body: &[u8]) -> std::io::Result<(u16, Value)> {
     let stream = TcpStream::connect(addr)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let head = format!(
-        "POST /flashduty HTTP/1.1\r\nhost: t\r\nx-stanch-token: {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nhost: t\r\nx-stanch-token: {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     let (status, text) = exchange(stream, &[head.as_bytes(), body].concat())?;

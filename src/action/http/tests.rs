@@ -27,6 +27,8 @@ impl Peer {
         let server = MockServer::start().await;
         let settings = Settings {
             output_bytes: 64 * 1024,
+            flashduty: None,
+            run_link: None,
             http_allow: vec![server.address().to_string()],
             redactor: Arc::new(Redactor::new([SECRET]).expect("it builds")),
             own_program: "/proc/self/exe".into(),

@@ -53,6 +53,8 @@ impl Case {
             timeout: LONG,
             settings: Settings {
                 output_bytes: 64 * 1024,
+                flashduty: None,
+                run_link: None,
                 http_allow: vec![],
                 redactor: Arc::new(Redactor::none()),
                 own_program: "/proc/self/exe".into(),

@@ -8,7 +8,7 @@ use warp::reply::Response;
 
 use super::{ApiError, Page, answer};
 use crate::admin::table::Call;
-use crate::admin::views::{DecisionView, EventView, RunStory, RunView};
+use crate::admin::views::{DecisionView, EventView, RunStory, RunView, WriteBackView};
 use crate::engine::Handle;
 use crate::journal::read::Reader;
 use crate::journal::record::Record;
@@ -23,6 +23,9 @@ pub struct EventStory {
     pub body: Option<serde_json::Value>,
     /// The runs that it led to.
     pub runs: Vec<RunStory>,
+    /// What was written back to Flashduty about it without a run, as a dry-run does.
+    #[serde(default)]
+    pub write_backs: Vec<WriteBackView>,
 }
 
 pub(in crate::admin) async fn list(call: Call) -> Response {
@@ -74,8 +77,11 @@ pub(in crate::admin) async fn story(handle: &Handle, id: String) -> Result<Event
             for run in decided.into_iter().chain(again) {
                 runs.extend(RunStory::of(&reader.about_run(&run)?, live.get(&run).cloned()));
             }
+            let mut about = reader.about_event(&id)?;
+            about.retain(|stored| stored.record.run().is_none());
+            let write_backs = WriteBackView::of(&about);
             let body = push.payload.as_deref().and_then(|body| serde_json::from_str(body).ok());
-            Ok(EventView::of(&push, decision.as_ref()).map(|event| EventStory { event, body, runs }))
+            Ok(EventView::of(&push, decision.as_ref()).map(|event| EventStory { event, body, runs, write_backs }))
         }
     });
     story.await?.ok_or(ApiError::NotFound { what: "event", id })

@@ -21,6 +21,14 @@ pub(super) const SERVICE_DOWN: &str = include_str!("../../../examples/demo/event
 /// A push about a queue that is stuck.
 pub(super) const QUEUE_STUCK: &str = include_str!("../../../examples/demo/events/queue-stuck.json");
 
+/// The config of the loop with Flashduty.
+const LOOP_CONFIG: &str = include_str!("../../../examples/demo/loop.yaml");
+/// What stands in that config in the place of the fake Flashduty's URL.
+const API_WRITTEN: &str = "http://127.0.0.1:8090";
+/// Files that the loop needs besides.
+const LOOP_FILES: &[(&str, &str)] =
+    &[("loop-rules/loop.yaml", include_str!("../../../examples/demo/loop-rules/loop.yaml"))];
+
 /// Files that are written as they are.
 const FILES: &[(&str, &str)] = &[
     ("rules/demo.yaml", include_str!("../../../examples/demo/rules/demo.yaml")),
@@ -45,6 +53,7 @@ const CACHE_FILE_BYTES: usize = 256 * 1024;
 pub(super) struct Folder {
     dir: TempDir,
     secret: String,
+    config: String,
 }
 
 impl Folder {
@@ -52,22 +61,37 @@ impl Folder {
     pub(super) fn make() -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("stanch-demo-").tempdir()?;
         let secret = payload::random_id().map_err(io::Error::other)?;
-        let folder = Self { dir, secret };
+        let folder = Self { dir, secret, config: CONFIG.to_owned() };
         for (path, text) in FILES {
             folder.write(path, text.as_bytes())?;
         }
-        for path in CACHE {
-            folder.write(path, &vec![b'.'; CACHE_FILE_BYTES])?;
-        }
+        folder.fill_cache()?;
         folder.write("secrets/webhook-token", folder.secret.as_bytes())?;
         folder.take_port()?;
         Ok(folder)
     }
 
+    /// Makes it for the loop with the Flashduty at `api`.
+    pub(super) fn make_for_loop(api: &str, app_key: &str) -> io::Result<Self> {
+        let mut folder = Self::make()?;
+        for (path, text) in LOOP_FILES {
+            folder.write(path, text.as_bytes())?;
+        }
+        folder.write("secrets/app-key", app_key.as_bytes())?;
+        folder.config = LOOP_CONFIG.replace(API_WRITTEN, api);
+        folder.take_port()?;
+        Ok(folder)
+    }
+
+    /// Fills the disk of the demo's host, again where it was freed.
+    pub(super) fn fill_cache(&self) -> io::Result<()> {
+        CACHE.iter().try_for_each(|path| self.write(path, &vec![b'.'; CACHE_FILE_BYTES]))
+    }
+
     /// Writes the config for a port that is free now.
     pub(super) fn take_port(&self) -> io::Result<()> {
         let free = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?.local_addr()?;
-        self.write("stanch.yaml", CONFIG.replace(LISTEN_WRITTEN, &free.to_string()).as_bytes())
+        self.write("stanch.yaml", self.config.replace(LISTEN_WRITTEN, &free.to_string()).as_bytes())
     }
 
     /// Where it is.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::folder::Folder;
-use crate::admin::views::{DecisionView, RunStory};
+use crate::admin::views::{DecisionView, RunStory, WriteBackView};
 use crate::admin::{self, Served};
 use crate::cli::output::complain;
 use crate::cli::{Exit, send, serve, setup};
@@ -18,7 +18,7 @@ use crate::clock::Stopwatch;
 use crate::config::{Config, Log, LogFormat};
 use crate::decide::explain::{Explanation, explain};
 use crate::decide::{Question, Scope};
-use crate::engine::{Engine, Handle, Options, StartError, event_of};
+use crate::engine::{CaughtUp, Engine, Handle, Options, StartError, event_of};
 use crate::journal::read::Reader;
 use crate::journal::record::Record;
 use crate::journal::store::StoreError;
@@ -33,6 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_secs(2);
 /// How often a port is tried: another program can take one between finding and using it.
 const PORT_TRIES: usize = 5;
+/// How many of the newest pushes are looked through.
+const PUSHES_LOOKED_AT: usize = 50;
 /// The header of the secret.
 pub(super) const HEADER: &str = "X-Stanch-Token";
 
@@ -115,6 +117,39 @@ impl Stage {
             Ok(if ended { RunStory::of(&records, None) } else { None })
         })
         .await
+    }
+
+    /// Waits until nothing of what a run wrote back is on its way any more.
+    pub(super) async fn written_back(&self, run: &str) -> Result<Vec<WriteBackView>, Exit> {
+        let run = run.to_owned();
+        let what = format!("what run {run} writes back");
+        self.wait_for(&what, move |reader| {
+            let views = WriteBackView::of(&reader.about_run(&run)?);
+            let is_over = |view: &WriteBackView| matches!(view.outcome.as_str(), "sent" | "failed" | "unknown");
+            Ok((!views.is_empty() && views.iter().all(is_over)).then_some(views))
+        })
+        .await
+    }
+
+    /// Waits until Flashduty has pushed an event of this type about an incident.
+    pub(super) async fn pushed(&self, event_type: &str, incident: &str) -> Result<(), Exit> {
+        let (wanted, incident) = (event_type.to_owned(), incident.to_owned());
+        let what = format!("{event_type} to come back");
+        self.wait_for(&what, move |reader| {
+            let pushes = reader.pushes_before(i64::MAX.unsigned_abs(), PUSHES_LOOKED_AT)?;
+            Ok(pushes.iter().find_map(|push| match &push.record {
+                Record::Received { event_type, entity, .. } => {
+                    (**event_type == *wanted && entity.id() == incident).then_some(())
+                }
+                _ => None,
+            }))
+        })
+        .await
+    }
+
+    /// Asks Flashduty for what was missed in the last hour.
+    pub(super) async fn catch_up(&self) -> Result<CaughtUp, Exit> {
+        self.handle.catch_up(Duration::from_secs(3_600)).await.map_err(|error| fail(&error.to_string()))
     }
 
     /// Whether an event is in the journal.

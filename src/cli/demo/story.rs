@@ -167,11 +167,11 @@ fn set(push: &mut Payload, path: &str, value: Value) -> Result<(), Exit> {
     payload::set(push, path, value).map_err(|error| broken(&error.to_string()))
 }
 
-fn check(holds: bool, what: &str) -> Result<(), Exit> {
+pub(super) fn check(holds: bool, what: &str) -> Result<(), Exit> {
     if holds { Ok(()) } else { Err(broken(what)) }
 }
 
-fn broken(what: &str) -> Exit {
+pub(super) fn broken(what: &str) -> Exit {
     complain(&format!("the demo did not go as told: {what}"));
     Exit::No
 }

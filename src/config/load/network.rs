@@ -112,3 +112,16 @@ pub(super) fn api(doc: &Doc, node: &Node) -> Option<String> {
         }
     }
 }
+
+/// The beginning of an address that people follow.
+pub(super) fn link(doc: &Doc, node: &Node) -> Option<String> {
+    let text = doc.text(node, "`run_link`")?;
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(text.to_owned()),
+        _ => {
+            let hint = "a run's id is put behind it: `https://bastion.internal/runs/`";
+            doc.error_hint(codes::HTTP_URL, node.span.clone(), format!("`{text}` is not an http or https URL"), hint);
+            None
+        }
+    }
+}

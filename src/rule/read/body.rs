@@ -4,8 +4,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use super::super::template::TemplateKind;
-use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
-use super::{Found, Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, unavailable};
+use super::super::{LatePolicy, Mode, Reporting, Rule, RuleId, Verify};
+use super::{
+    Found, Reader, STEPS_MAX, dedupe, flashduty, guards, matching, mode, reporting, script, step, unavailable,
+};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
 use crate::rule::yaml::fields::{Fields, key_text};
@@ -63,6 +65,7 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
     let verify = fields.get("verify").and_then(|node| verify(reader, node));
     let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
     let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
+    let report = report(reader, &fields);
     fields.close();
 
     let id_node = id_node?;
@@ -81,6 +84,7 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
         verify,
         on_success,
         on_failure,
+        report,
         place: doc.place(node.head().start),
     };
     Some(Found { rule, id: id_node.span.clone(), print: print(node) })
@@ -142,6 +146,17 @@ fn digest_value(node: &Node, hasher: &mut DefaultHasher) {
     }
 }
 
+/// `report`; as the config says where it is not written.
+fn report(reader: &Reader<'_>, fields: &Fields<'_>) -> Reporting {
+    let default = reader.cx.config.flashduty.as_ref().map_or(Reporting::Off, |flashduty| flashduty.report);
+    let Some((key, node)) = fields.entry("report") else { return default };
+    let report = reporting(reader.doc, node).unwrap_or(default);
+    if report != Reporting::Off {
+        flashduty::need(reader, key, "`report`");
+    }
+    report
+}
+
 fn rule_id(reader: &Reader<'_>, node: &Node) -> Option<RuleId> {
     let text = reader.doc.text(node, "`id`")?;
     let mut bytes = text.bytes();
@@ -199,7 +214,11 @@ fn verify(reader: &Reader<'_>, node: &Node) -> Option<Verify> {
     let every = every_node.and_then(|node| doc.duration(node, "`every`"));
     let steps = fields
         .require("steps", "say what must pass: `steps: [ { run: [./scripts/is-healthy.sh] } ]`")
-        .map(|node| steps(reader, node, "`verify.steps`"))
+        .map(|node| {
+            let steps = steps(reader, node, "`verify.steps`");
+            flashduty::refuse_in_verify(reader, node, &steps);
+            steps
+        })
         .unwrap_or_default();
     fields.close();
     let within = within?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NAMES_MAX, Reader, body, by, matching, unavailable};
+use super::{NAMES_MAX, Reader, body, by, flashduty, matching};
 use crate::config::Config;
 use crate::journal::history::{FAILURES_MAX, REMEMBERED_MAX, STORM_HOLD_MAX, TALLIED_MAX};
 use crate::rule::By;
@@ -44,7 +44,10 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, has_target: bool) -> Guards
         guards.attempts = attempts(reader, node);
         warn_by_target(reader, node, "`attempts`", has_target);
     }
-    unavailable::recheck(reader, &fields);
+    if let Some((key, node)) = fields.entry("recheck") {
+        guards.recheck = doc.choice(node, "`recheck`", &[("incident", true)]).unwrap_or(false);
+        flashduty::need(reader, key, "the guard `recheck`");
+    }
     if let Some(max_wait) = fields.get("max_wait").and_then(|node| doc.duration(node, "`max_wait`")) {
         guards.max_wait = max_wait;
     }

@@ -153,7 +153,8 @@ fn body(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<HttpBody> {
     }
 }
 
-fn json(reader: &Reader<'_>, node: &Node) -> Option<JsonTemplate> {
+/// Reads JSON in which every text may be a template.
+pub(super) fn json(reader: &Reader<'_>, node: &Node) -> Option<JsonTemplate> {
     match &node.kind {
         Kind::Text { text, .. } => {
             script::parse(reader, node, text, "`json`", TemplateKind::Text).map(JsonTemplate::Text)

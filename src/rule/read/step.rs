@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Reader, http, process, script, unavailable};
+use super::{Reader, flashduty, http, process, script, unavailable};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::{Action, DEFAULT_TIMEOUT, Retry, Step};
 use crate::rule::yaml::fields::{Fields, key_text};
@@ -56,7 +56,8 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node) -> Option<Step> {
 /// The one action of the step.
 fn action(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Action> {
     let refused = unavailable::steps(reader, fields);
-    let written: Vec<&str> = ["run", "shell", "http", "wait"].into_iter().filter(|kind| fields.has(kind)).collect();
+    let written: Vec<&str> =
+        ["run", "shell", "http", "flashduty", "wait"].into_iter().filter(|kind| fields.has(kind)).collect();
     let mut actions = Vec::new();
     if let Some(node) = fields.get("run") {
         actions.extend(process::run(reader, fields, node).map(Action::Run));
@@ -67,6 +68,9 @@ fn action(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Action> {
     if let Some(node) = fields.get("http") {
         actions.extend(http::read(reader, node).map(|spec| Action::Http(Box::new(spec))));
     }
+    if let Some((key, node)) = fields.entry("flashduty") {
+        actions.extend(flashduty::read(reader, key, node).map(Action::Flashduty));
+    }
     if let Some(node) = fields.get("wait") {
         actions.extend(reader.doc.duration(node, "`wait`").map(Action::Wait));
     }
@@ -76,7 +80,7 @@ fn action(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Action> {
                 codes::STEP_KIND,
                 fields.head(),
                 "the step has no action",
-                "give it one of `run`, `shell`, `http`, `wait`",
+                "give it one of `run`, `shell`, `http`, `flashduty`, `wait`",
             );
             None
         }

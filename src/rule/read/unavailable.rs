@@ -8,7 +8,7 @@ use crate::rule::diagnostic::codes;
 use crate::rule::yaml::fields::Fields;
 
 /// Kinds of step that are refused.
-const STEP_KINDS: &[&str] = &["ssh", "flashduty", "each"];
+const STEP_KINDS: &[&str] = &["ssh", "each"];
 
 /// Asks for the keys of steps that are not available, and refuses those that are written. Whether any was.
 pub(super) fn steps(reader: &Reader<'_>, fields: &Fields<'_>) -> usize {
@@ -26,13 +26,6 @@ pub(super) fn steps(reader: &Reader<'_>, fields: &Fields<'_>) -> usize {
 pub(super) fn steps_from(reader: &Reader<'_>, fields: &Fields<'_>) {
     if let Some((key, _)) = fields.entry("steps_from") {
         refuse(reader, key.span.clone(), "`steps_from`");
-    }
-}
-
-/// Refuses the guard `recheck`.
-pub(super) fn recheck(reader: &Reader<'_>, fields: &Fields<'_>) {
-    if let Some((key, _)) = fields.entry("recheck") {
-        refuse(reader, key.span.clone(), "the guard `recheck`");
     }
 }
 

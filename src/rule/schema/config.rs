@@ -103,6 +103,7 @@ pub(super) fn add(schema: &mut Schema) {
                 key("socket", defined("text"), "The unix socket.").default("data/stanch.sock"),
                 key("listen", address(), "A TCP listener besides it; needs a token.").example("127.0.0.1:8081"),
                 key("token", defined("secret"), "The token for the TCP listener."),
+                key("read_token", defined("secret"), "A token that sees everything and does nothing."),
             ],
         ),
     );
@@ -178,6 +179,10 @@ fn sources(schema: &mut Schema) {
                 key("api", defined("text"), "The base URL.").default("https://api.flashcat.cloud"),
                 key("app_key", defined("secret"), "Where the app key is kept.").required(),
                 key("catch_up", flag(), "Ask at start for incidents opened while away.").default(true),
+                key("report", super::rule::reporting(), "Whether each run, and each dry-run, leaves a comment.")
+                    .default(true),
+                key("run_link", defined("text"), "What stands before a run's id in the address of its page.")
+                    .example("https://bastion.internal/runs/"),
             ],
         ),
     );

@@ -24,6 +24,11 @@ pub(super) fn file() -> Mapping {
     .any_of(&["rules", "tests"])
 }
 
+/// Whether runs are reported, and dry-runs too.
+pub(super) fn reporting() -> Value {
+    json!({ "enum": [true, false, "dry-run"] })
+}
+
 /// Text that is code: an expression or block of Rhai that gives a bool.
 pub(super) fn script() -> Value {
     json!({ "anyOf": [defined("text"), { "type": "boolean" }] })
@@ -67,6 +72,7 @@ pub(super) fn add(schema: &mut Schema) {
                 key("verify", defined("verify"), "How it makes sure that the trouble is gone."),
                 key("on_success", after(), "What follows when it succeeded."),
                 key("on_failure", after(), "What follows when it did not."),
+                key("report", reporting(), "What is said on the incident about its runs.").example(false),
             ],
         )
         .any_of(&["steps", "steps_from"]),

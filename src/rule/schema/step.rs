@@ -46,10 +46,15 @@ pub(super) fn add(schema: &mut Schema) {
             "Writes back to the incident.",
             vec![
                 key("comment", defined("text"), "A comment on the incident."),
-                key("ack", flag(), "Acknowledges the incident."),
-                key("resolve", defined("resolve"), "Closes the incident."),
-                key("snooze", defined("duration"), "Snoozes the incident.").example("30m"),
+                key("ack", json!({ "const": true }), "Acknowledges the incident."),
+                key(
+                    "resolve",
+                    json!({ "anyOf": [{ "const": true }, defined("resolve")] }),
+                    "Closes the incident, with what is noted.",
+                ),
+                key("snooze", defined("duration"), "Snoozes the incident: whole minutes, 1m to 1d.").example("30m"),
                 key("field", defined("field"), "Sets a custom field."),
+                key("reopen", json!({ "const": true }), "Opens the incident again."),
             ],
         ),
     );
@@ -71,7 +76,7 @@ pub(super) fn add(schema: &mut Schema) {
             "A custom field.",
             vec![
                 key("name", defined("text"), "Its name.").required(),
-                key("value", argument(), "Its new value.").required(),
+                key("value", json!({ "type": ["string", "number", "boolean", "array"] }), "Its new value.").required(),
             ],
         ),
     );

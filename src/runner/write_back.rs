@@ -1,0 +1,63 @@
+//! A `flashduty` step: it succeeds when its calls are durably queued. Sending them is the outbox's, so that a run never
+//! waits for Flashduty.
+
+use super::walk::{At, Walk, not_done};
+use crate::journal::record::{Record, StepEnd, StepResult, WriteBack, WriteBackCall, WriteBackId};
+use crate::journal::{RecordSink, Refused};
+use crate::plan::FlashdutyCall;
+
+impl<S: RecordSink> Walk<S> {
+    /// Queues the calls of a step, all or none.
+    pub(super) async fn write_back(
+        &self,
+        at: At<'_>,
+        attempt: u32,
+        step: &FlashdutyCall,
+    ) -> Result<StepResult, Refused> {
+        let intent = &self.intent;
+        if let Err(full) = self.shared.room.take(step.calls.len()) {
+            for call in &step.calls {
+                self.shared.observer.not_queued(&intent.rule.id, call.name(), &full);
+            }
+            return Ok(not_done(StepEnd::Failed, Some(full.to_string())));
+        }
+        let (phase, index, attempt) = ((at.phase as u8).to_string(), at.index.to_string(), attempt.to_string());
+        let records = step.calls.iter().enumerate().map(|(nth, call)| {
+            let nth = nth.to_string();
+            let id = WriteBackId::derive(&["step", intent.run.as_str(), &phase, &index, &attempt, &nth]);
+            Record::WriteBackQueued {
+                write_back: WriteBack {
+                    id,
+                    incident: step.incident.clone(),
+                    event: intent.event.id.clone(),
+                    run: Some(intent.run.clone()),
+                    rule: intent.rule.id.clone(),
+                    call: self.without_secrets(call),
+                },
+            }
+        });
+        self.shared.sink.append(records.collect()).await?;
+        let names: Vec<&str> = step.calls.iter().map(WriteBackCall::name).collect();
+        let queued = format!("queued: {}", names.join(", "));
+        Ok(StepResult { stdout: queued, ..not_done(StepEnd::Succeeded, None) })
+    }
+
+    /// The call as it may leave the house: a step's output can stand in it.
+    fn without_secrets(&self, call: &WriteBackCall) -> WriteBackCall {
+        let settings = self.shared.settings.load();
+        let clean = |text: &str| settings.redactor.redact(text).into_owned();
+        match call {
+            WriteBackCall::Comment { comment } => WriteBackCall::Comment { comment: clean(comment) },
+            WriteBackCall::Resolve { root_cause, resolution } => WriteBackCall::Resolve {
+                root_cause: root_cause.as_deref().map(clean),
+                resolution: resolution.as_deref().map(clean),
+            },
+            WriteBackCall::Field { name, value } => {
+                let text = clean(&value.to_string());
+                let value = serde_json::from_str(&text).unwrap_or_else(|_| text.into());
+                WriteBackCall::Field { name: name.clone(), value }
+            }
+            WriteBackCall::Ack | WriteBackCall::Snooze { .. } | WriteBackCall::Reopen => call.clone(),
+        }
+    }
+}
