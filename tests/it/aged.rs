@@ -73,6 +73,8 @@ fn records(nth: usize, seq: u64) -> Vec<Record> {
         expires: now,
         held_until: None,
         cancel_on: vec![],
+        channel_name: None,
+        shown: None,
     };
     let decided = Decided {
         rule: rule.clone(),
