@@ -36,8 +36,28 @@ bring_axe() {
   touch "$axe_file.$axe"
 }
 
+# promtool alone, out of Debian's package: installing that would start a Prometheus on this machine.
+bring_promtool() {
+  local promtool
+  promtool=$(dirname "$axe_file")/promtool
+  [[ -x $promtool ]] && return
+  echo "tests/setup.sh: bringing promtool from Debian's package prometheus"
+  local folder
+  folder=$(mktemp -d)
+  # Written by apt's own account where root runs this.
+  chmod 777 "$folder"
+  (cd "$folder" && { apt-get download -qq prometheus 2>/dev/null || { "${as_root[@]}" apt-get update -qq && apt-get download -qq prometheus; }; })
+  dpkg-deb -x "$folder"/prometheus_*.deb "$folder/unpacked"
+  mv "$folder/unpacked/usr/bin/promtool" "$promtool"
+  rm -rf "$folder"
+}
+
+as_root=()
+[[ $(id -u) -eq 0 ]] || as_root=(sudo)
+
 if [[ ${#missing[@]} -eq 0 ]]; then
   bring_axe
+  bring_promtool
   exit 0
 fi
 
@@ -45,11 +65,10 @@ if ! command -v apt-get >/dev/null; then
   echo "tests/setup.sh: the tests need ${missing[*]}, and there is no apt-get here to bring them: install them by hand" >&2
   exit 1
 fi
-as_root=()
-[[ $(id -u) -eq 0 ]] || as_root=(sudo)
 
 # The tests start an sshd of their own on a free port: the system's service has no part in them and stays off.
 echo "tests/setup.sh: installing ${missing[*]}"
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 bring_axe
+bring_promtool

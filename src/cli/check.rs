@@ -8,6 +8,7 @@ use super::output::{complain, note, say, wants_colour};
 use super::{Exit, setup};
 use crate::config::Config;
 use crate::config::load::{InvalidConfig, LoadedConfig, SecretPlaces};
+use crate::config::secret::Problem;
 use crate::engine::event_of;
 use crate::journal::FILE_NAME;
 use crate::journal::read::Reader;
@@ -142,11 +143,15 @@ impl Read {
 fn check_secrets(config: &Config, secrets: &SecretPlaces, diagnostics: &mut Vec<Diagnostic>) -> bool {
     let before = diagnostics.len();
     for (secret, place) in secrets {
-        if let Err(error) = secret.resolve() {
-            let mut diagnostic = Diagnostic::of_file(codes::SECRET_UNUSABLE, &config.file, error.to_string(), None);
-            diagnostic.span = place.clone();
-            diagnostics.push(diagnostic);
+        let Err(error) = secret.resolve() else { continue };
+        // The daemon's unit alone has its credentials, so that they are not here says nothing.
+        if matches!(error.problem, Problem::NoCredentials) {
+            note(&format!("the secret in {secret} is for the daemon's unit alone, so it was not looked at"));
+            continue;
         }
+        let mut diagnostic = Diagnostic::of_file(codes::SECRET_UNUSABLE, &config.file, error.to_string(), None);
+        diagnostic.span = place.clone();
+        diagnostics.push(diagnostic);
     }
     diagnostics.len() > before
 }

@@ -31,7 +31,13 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, _: Timestamp) -> V
     }
     let runs_max = proposal.settings.runs_max;
     if is_taken(proposal, history, ENGINE_LOCK, runs_max) {
-        return queue(proposal, history, format!("{runs_max} runs act at a time"));
+        // Where the engine has room, those that wait do so for something else; this run goes past them at its turn,
+        // which comes at once.
+        let behind = match history.runs.holders(ENGINE_LOCK) >= runs_max {
+            true => format!("{runs_max} runs act at a time"),
+            false => format!("it takes its turn after what waits already ({})", history.runs.waiting_len()),
+        };
+        return queue(proposal, history, behind);
     }
     Verdict::Pass
 }

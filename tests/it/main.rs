@@ -26,6 +26,7 @@ mod hostile;
 mod init;
 mod isolation;
 mod library_scripts;
+mod monitoring;
 mod once;
 mod openapi;
 mod operating;
