@@ -171,10 +171,17 @@ fn decide_rule(
     };
     let mode = rule.mode.min(question.settings.ceiling);
     let run = RunId::derive(&question.event.id, &rule.id, 0);
+    let each = plan::each_items(&rule.steps, &question.rules.sandbox, view, &target, now);
+    let each = match each {
+        Ok(each) => each,
+        Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
+    };
+    let items = each.all();
     let proposal = Proposal {
         rule,
         event,
         target: &target,
+        items: &items,
         run: &run,
         dry: mode == Mode::DryRun,
         stage: Stage::First,
@@ -188,7 +195,7 @@ fn decide_rule(
             return (Decided { tally, ..plain(rule, outcome) }, None);
         }
     };
-    let plan = match plan::steps(steps_of(rule, &consent), view, &target, now) {
+    let plan = match plan::steps(steps_of(rule, &consent), &each, view, &target, now) {
         Ok(plan) => plan,
         Err(error) => {
             let outcome = Outcome::PlanError { message: error.to_string() };
@@ -256,6 +263,9 @@ fn in_place(error: &ScriptError) -> String {
 
 fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: Timestamp) -> Reservation {
     let Proposal { rule, event, target, run, settings, .. } = *proposal;
+    // An escalation does other steps, which go over no list; but it is the answer to what was tried on those items.
+    let acting = if consent.escalate { Proposal { items: &[], ..*proposal } } else { *proposal };
+    let mut gates = guard::gates(&acting).into_iter();
     let guards = &rule.guards;
     let slot_until = match rule.dedupe.lasts {
         DedupeFor::Incident => None,
@@ -268,9 +278,11 @@ fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: 
         slot_until,
         target: target.to_owned(),
         keys: guard::rule_keys(proposal, consent),
-        budget_keys: guard::budget_keys(&settings.budgets, event, target),
-        locks: guard::locks(proposal),
-        gate: guard::gate(proposal),
+        budget_keys: guard::budget_keys(proposal),
+        locks: guard::locks(&acting),
+        gate: gates.next().unwrap_or_default(),
+        more_gates: gates.collect(),
+        items: acting.items.to_vec(),
         counted_until: now.plus(remembered(rule, settings)),
         expires,
         held_until: consent.hold,

@@ -312,6 +312,11 @@ fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) 
         http_allow: config.http_allow.clone(),
         redactor,
         own_program: options.own_binary.clone(),
+        ssh: action::SshSettings {
+            config: config.ssh_config.clone(),
+            sockets: config.data.join("ssh"),
+            agent: std::env::var("SSH_AUTH_SOCK").ok(),
+        },
     }
 }
 

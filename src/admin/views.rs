@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::decide::explain::reason;
 use crate::event::TimeMark;
 use crate::journal::history::{History, Run, RunState, Waits};
-use crate::journal::record::{Decided, Phase, Record, RunId, StepResult};
+use crate::journal::record::{Decided, EachPlace, Phase, Record, RunId, StepResult};
 use crate::journal::store::Stored;
 
 /// A push, in a list.
@@ -194,6 +194,9 @@ pub struct StepView {
     pub phase: Phase,
     /// Which step of it, from 0.
     pub step: usize,
+    /// For which item, and which step of it, inside an `each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<EachPlace>,
     /// Its name, or what it does.
     pub name: String,
     /// Which try, from 1.
@@ -233,17 +236,19 @@ impl RunStory {
                     story.plan = Some(plan.clone());
                     story.generation = Some(*generation);
                 }
-                Record::StepStarted { phase, step, name, attempt, .. } => story.steps.push(StepView {
+                Record::StepStarted { phase, step, each, name, attempt, .. } => story.steps.push(StepView {
                     phase: *phase,
                     step: *step,
+                    each: each.clone(),
                     name: name.clone(),
                     attempt: *attempt,
                     started_at: stored.at,
                     result: None,
                 }),
-                Record::StepEnded { phase, step, name, attempt, result, .. } => {
+                Record::StepEnded { phase, step, each, name, attempt, result, .. } => {
                     let started = story.steps.iter_mut().rev().find(|view| {
-                        (view.phase, view.step, view.attempt) == (*phase, *step, *attempt) && view.result.is_none()
+                        (view.phase, view.step, &view.each, view.attempt) == (*phase, *step, each, *attempt)
+                            && view.result.is_none()
                     });
                     match started {
                         Some(view) => view.result = Some(result.clone()),
@@ -251,6 +256,7 @@ impl RunStory {
                         None => story.steps.push(StepView {
                             phase: *phase,
                             step: *step,
+                            each: each.clone(),
                             name: name.clone(),
                             attempt: *attempt,
                             started_at: stored.at,

@@ -54,7 +54,8 @@ pub fn readiness(
     if history.paused(now).is_some() || history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max {
         return Readiness::NotYet;
     }
-    if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= rule.guards.concurrency.max {
+    let max = rule.guards.concurrency.max;
+    if run.gates().any(|gate| blocked.contains(gate) || history.runs.holders(gate) >= max) {
         return Readiness::Blocked;
     }
     Readiness::Ready
@@ -163,9 +164,11 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if target != run.target {
         return Err(format!("its target changed from {} to {target}", run.target));
     }
+    let each = plan::each_items(&rule.steps, &rules.sandbox, &view, &target, now).map_err(|error| error.to_string())?;
+    let items = each.all();
     let stage = Stage::Turn { reserved_at: run.decided_at, blocked };
     let proposal =
-        Proposal { rule, event: &event, target: &target, run: id, dry: false, stage, settings: &settings.guards };
+        Proposal { rule, event: &event, target: &target, items: &items, run: id, dry: false, stage, settings: &settings.guards };
     let consent = match guard::ask(&proposal, history, now) {
         Ok(consent) => consent,
         Err(Objection { guard, reason, .. }) => return Err(format!("{guard} objects: {reason}")),
@@ -173,7 +176,11 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if consent.queued.is_some() {
         return Ok(Turn::Wait);
     }
-    let plan = plan::steps(steps_of(rule, &consent), &view, &target, now).map_err(|error| error.to_string())?;
+    // Its locks and counts are for the items of then, and an escalation has none.
+    if !consent.escalate && items != run.items {
+        return Err(format!("its list changed from [{}] to [{}]", run.items.join(", "), items.join(", ")));
+    }
+    let plan = plan::steps(steps_of(rule, &consent), &each, &view, &target, now).map_err(|error| error.to_string())?;
     drop(view);
     Ok(Turn::Start(Box::new(Start { rule: Arc::clone(rule), plan, event })))
 }

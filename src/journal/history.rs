@@ -96,7 +96,10 @@ impl History {
             Record::RunEnded { run, rule, target, end, acted, keeps_slot, .. } => {
                 if let Some(ended) = self.runs.end(run) {
                     if *acted {
-                        self.counts.ended(rule, target, at, ended.reserved.remember);
+                        let items = ended.items.iter().filter(|item| *item != target);
+                        for target in std::iter::once(target).chain(items) {
+                            self.counts.ended(rule, target, at, ended.reserved.remember);
+                        }
                     } else {
                         self.counts.give_back(rule, &ended.reserved, run);
                     }

@@ -270,6 +270,15 @@ pub struct StepResult {
     pub duration_ms: u64,
 }
 
+/// A step inside an `each`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EachPlace {
+    /// The item that it is done for.
+    pub item: String,
+    /// Which step of the `each`, from 0.
+    pub step: usize,
+}
+
 /// What a run that was decided upon holds, so that later decisions can count it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reservation {
@@ -290,6 +299,12 @@ pub struct Reservation {
     pub locks: Vec<String>,
     /// The lock that its own rule limits.
     pub gate: String,
+    /// The further ones, where it acts on several targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_gates: Vec<String>,
+    /// What its `each` steps go over. Where there are any, these are what it acts on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
     /// Until when the caps have to remember it.
     pub counted_until: Timestamp,
     /// When it expires if it still waits.
@@ -300,6 +315,13 @@ pub struct Reservation {
     /// Event types of its incident that call it off while it is held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_on: Vec<String>,
+}
+
+impl Reservation {
+    /// What the run acts on: its items where it goes over a list, else its target.
+    pub fn acted_on(&self) -> &[String] {
+        if self.items.is_empty() { std::slice::from_ref(&self.target) } else { &self.items }
+    }
 }
 
 /// A match that counts towards a threshold.
@@ -404,6 +426,9 @@ pub enum Record {
         phase: Phase,
         /// Which step of it, from 0.
         step: usize,
+        /// Which step inside that, where it is an `each`; `None` for the `each` itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        each: Option<EachPlace>,
         /// Its name, or what it does.
         name: String,
         /// Which try, from 1.
@@ -417,6 +442,9 @@ pub enum Record {
         phase: Phase,
         /// Which step of it, from 0.
         step: usize,
+        /// Which step inside that, where it is an `each`; `None` for the `each` itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        each: Option<EachPlace>,
         /// Its name, or what it does.
         name: String,
         /// Which try, from 1.

@@ -8,14 +8,19 @@ mod body;
 pub(crate) mod by;
 mod case;
 mod dedupe;
+mod each;
 pub(crate) mod guards;
 pub(crate) mod http;
 mod matching;
 mod process;
 mod program;
+mod scope;
 mod script;
+mod ssh;
 mod step;
 mod unavailable;
+
+use scope::Scope;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -69,7 +74,7 @@ pub(super) fn file(doc: &Doc, cx: &Context<'_>) -> Contents {
     let mut contents = Contents::default();
     let Some(root) = parse(doc) else { return contents };
     let Some(fields) = Fields::open(doc, &root, "the file") else { return contents };
-    let reader = Reader { doc, cx };
+    let reader = Reader { doc, cx, scope: Scope::default() };
     let only_tests = doc.file().file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".test"));
     let rules = if only_tests || fields.has("tests") {
         fields.get("rules")
@@ -91,6 +96,7 @@ pub(super) fn file(doc: &Doc, cx: &Context<'_>) -> Contents {
 struct Reader<'a> {
     doc: &'a Doc,
     cx: &'a Context<'a>,
+    scope: Scope<'a>,
 }
 
 impl Reader<'_> {

@@ -159,7 +159,22 @@ impl Sandbox {
     /// # Errors
     /// The first problem, at its line and column within `source`.
     pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
-        let ast = self.parse(&self.known, source, true)?;
+        self.compile_with(source, None)
+    }
+
+    /// [`Sandbox::compile`] for a place that knows one name more: the item of an `each`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn compile_with(&self, source: &str, item: Option<&str>) -> Result<Condition, ScriptError> {
+        let ast = match item {
+            None => self.parse(&self.known, source, true)?,
+            Some(item) => {
+                let mut known = self.known.clone();
+                known.push_constant(item, ());
+                self.parse(&known, source, true)?
+            }
+        };
         check::calls(&ast, &self.exports)?;
         check::names_are_constant(&ast)?;
         Ok(Condition::new(ast, source))

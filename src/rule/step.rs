@@ -49,8 +49,12 @@ pub enum Action {
     Shell(ShellSpec),
     /// An HTTP request.
     Http(Box<HttpSpec>),
+    /// A program or script on another host.
+    Ssh(Box<SshSpec>),
     /// A pause.
     Wait(Duration),
+    /// Steps for one item of a list after the other.
+    Each(Box<EachSpec>),
 }
 
 /// What a process gets on standard input.
@@ -164,4 +168,56 @@ pub struct HttpSpec {
     pub expect_status: Vec<StatusPattern>,
     /// A condition on `response.status`, `.body`, `.json`, `.headers`.
     pub expect_when: Option<Condition>,
+}
+
+/// `ssh`.
+#[derive(Debug, Clone)]
+pub struct SshSpec {
+    /// A name, an alias of the SSH config, or an address.
+    pub host: Template,
+    /// The account there; the SSH config's where it is not written.
+    pub user: Option<Template>,
+    /// The port; the SSH config's where it is not written.
+    pub port: Option<Template>,
+    /// What is done there.
+    pub command: RemoteSpec,
+    /// Further environment variables.
+    pub env: Vec<(String, Template)>,
+    /// Standard input.
+    pub stdin: Stdin,
+    /// Exit codes that count as success.
+    pub exit_codes: Vec<i32>,
+}
+
+/// What is done on another host.
+#[derive(Debug, Clone)]
+pub enum RemoteSpec {
+    /// A program there with its arguments. Never empty. The first element is a literal.
+    Run(Vec<Template>),
+    /// Text for its `sh -eu`, free of templates.
+    Shell(String),
+}
+
+/// `each`.
+#[derive(Debug, Clone)]
+pub struct EachSpec {
+    /// What gives the list.
+    pub items: Items,
+    /// The name by which the steps know their item.
+    pub name: String,
+    /// How many items are worked on at a time.
+    pub batch: usize,
+    /// How many may fail before no further batch is begun.
+    pub tolerance: usize,
+    /// What is done with each. Never holds another `each`.
+    pub steps: Vec<std::sync::Arc<Step>>,
+}
+
+/// What gives the list of an `each`.
+#[derive(Debug, Clone)]
+pub enum Items {
+    /// A script whose value is a list; sees what `when` sees.
+    Script(Condition),
+    /// The items as written.
+    Written(Vec<Template>),
 }

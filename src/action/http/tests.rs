@@ -30,6 +30,7 @@ impl Peer {
             http_allow: vec![server.address().to_string()],
             redactor: Arc::new(Redactor::new([SECRET]).expect("it builds")),
             own_program: "/proc/self/exe".into(),
+            ssh: crate::action::SshSettings::default(),
         };
         Self { server, settings, timeout: Duration::from_secs(60) }
     }

@@ -12,14 +12,23 @@ use crate::rule::template::Template;
 use crate::rule::yaml::Node;
 use table::{FIND_EXEC, INTERPRETERS, Interpreter, Operand, WRAPPERS, Wrapper};
 
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// On this machine, so that a script it names can be looked at.
+    Here,
+    /// On another one.
+    Elsewhere,
+}
+
 /// Checks the arguments of a step; `nodes` are where they are written.
-pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template]) {
+pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template], runs: Runs) {
     let args: Vec<Arg<'_>> = nodes
         .iter()
         .zip(argv)
         .map(|(node, template)| Arg { node, text: template.source(), literal: template.is_literal() })
         .collect();
-    let mut check = Check { reader, refused: false };
+    let mut check = Check { reader, runs, refused: false };
     check.command(&args);
     if check.refused {
         return;
@@ -36,6 +45,7 @@ struct Arg<'a> {
 
 struct Check<'r> {
     reader: &'r Reader<'r>,
+    runs: Runs,
     refused: bool,
 }
 
@@ -128,7 +138,7 @@ impl Check<'_> {
             } else if interpreter.operand == Operand::Script {
                 if !code_given && !arg.literal {
                     self.refuse(*arg, &format!("`{name}` would run the script that its value names"));
-                } else if !code_given && arg.text.contains('/') {
+                } else if self.runs == Runs::Here && !code_given && arg.text.contains('/') {
                     program::check_script(self.reader, arg.node, arg.text);
                 }
                 // What stands behind the script, or behind the code, is data for it.

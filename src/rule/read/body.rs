@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::template::TemplateKind;
 use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
-use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, unavailable};
+use super::{Reader, STEPS_MAX, Scope, dedupe, guards, matching, mode, scope, script, step, unavailable};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
 use crate::rule::yaml::Node;
@@ -37,18 +37,23 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
         .and_then(|node| doc.choice(node, "`late`", &[("ignore", LatePolicy::Ignore), ("newest", LatePolicy::Newest)]))
         .unwrap_or_default();
     let guards = fields.get("guards").map(|node| guards::read(reader, node, has_target)).unwrap_or_default();
+    let acting = Reader { scope: Scope { each: true, ..reader.scope }, ..*reader };
     let steps = if fields.has("steps_from") {
         unavailable::steps_from(reader, &fields);
-        fields.get("steps").map(|node| steps(reader, node, "`steps`")).unwrap_or_default()
+        fields.get("steps").map(|node| steps(&acting, node, "`steps`")).unwrap_or_default()
     } else {
         fields
             .require("steps", "say what it does: `steps: [ { run: [./scripts/heal.sh] } ]`")
-            .map(|node| steps(reader, node, "`steps`"))
+            .map(|node| steps(&acting, node, "`steps`"))
             .unwrap_or_default()
     };
-    let verify = fields.get("verify").and_then(|node| verify(reader, node));
-    let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
-    let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
+    let mut ran = scope::names(&steps);
+    let after = Reader { scope: Scope { steps: Some(&ran), ..reader.scope }, ..*reader };
+    let verify = fields.get("verify").and_then(|node| verify(&after, node));
+    ran.extend(verify.iter().flat_map(|verify| scope::names(&verify.steps)));
+    let after = Reader { scope: Scope { steps: Some(&ran), ..reader.scope }, ..*reader };
+    let on_success = fields.get("on_success").map(|node| steps_after(&after, node, "`on_success`")).unwrap_or_default();
+    let on_failure = fields.get("on_failure").map(|node| steps_after(&after, node, "`on_failure`")).unwrap_or_default();
     fields.close();
 
     let id_node = id_node?;
@@ -88,10 +93,11 @@ fn rule_id(reader: &Reader<'_>, node: &Node) -> Option<RuleId> {
     None
 }
 
-/// A list of steps that must not be empty.
+/// A list of steps that must not be empty. Each sees those before it.
 pub(super) fn steps(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Step>> {
     let list = reader.doc.list(node, what, STEPS_MAX).unwrap_or_default();
     let mut names: Vec<&str> = Vec::new();
+    let mut ran = reader.scope.steps.unwrap_or_default().to_vec();
     let mut steps: Vec<Arc<Step>> = Vec::with_capacity(list.len());
     for node in list {
         let name = step::name_node(node);
@@ -106,7 +112,9 @@ pub(super) fn steps(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Ste
             }
             names.push(name);
         }
-        steps.extend(step::read(reader, node).map(Arc::new));
+        let reader = Reader { scope: Scope { steps: Some(&ran), ..reader.scope }, ..*reader };
+        steps.extend(step::read(&reader, node).map(Arc::new));
+        ran.extend(name.map(|(name, _)| name.to_owned()));
     }
     steps
 }

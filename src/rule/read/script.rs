@@ -1,6 +1,7 @@
 //! Rhai conditions and templates inside YAML, with their problems shown where they are written.
 
 use super::Reader;
+use super::scope::UnknownStep;
 use crate::rule::diagnostic::codes;
 use crate::rule::sandbox::Condition;
 use crate::rule::template::{Template, TemplateKind};
@@ -23,8 +24,15 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
         );
         return None;
     }
-    match reader.cx.sandbox.compile(text) {
-        Ok(condition) => Some(condition),
+    match reader.cx.sandbox.compile_with(text, reader.scope.item) {
+        Ok(condition) => {
+            for (path, line, column) in condition.paths() {
+                if let Some(problem) = reader.scope.unknown_step(path) {
+                    report(reader, doc.inside(node, offset_of(text, *line, *column)), what, &problem);
+                }
+            }
+            Some(condition)
+        }
         Err(error) => {
             let span = match (error.line, node.kind == Kind::Bool(true)) {
                 (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
@@ -64,11 +72,34 @@ pub(super) fn argument(reader: &Reader<'_>, node: &Node, what: &str) -> Option<T
 /// Checks the text of `node` as a template.
 pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, kind: TemplateKind) -> Option<Template> {
     match Template::parse(text, kind) {
-        Ok(template) => Some(template),
+        Ok(template) => {
+            for path in template.names() {
+                if let Some(problem) = reader.scope.unknown_step(path) {
+                    report(reader, reader.doc.inside(node, place_of(text, path)), what, &problem);
+                }
+            }
+            Some(template)
+        }
         Err(error) => {
             let span = reader.doc.inside(node, error.offset);
             reader.doc.error(codes::INVALID_TEMPLATE, span, format!("{what}: {}", error.message));
             None
         }
     }
+}
+
+/// Says that a step is named which has not run there.
+fn report(reader: &Reader<'_>, span: std::ops::Range<usize>, what: &str, problem: &UnknownStep) {
+    reader.doc.error_hint(codes::UNKNOWN_STEP, span, format!("{what}: {}", problem.message), problem.hint.clone());
+}
+
+/// The byte at which a template reads `path`, which begins with `steps`: where that name is followed by the step's.
+fn place_of(text: &str, path: &str) -> usize {
+    let step = path.split('.').nth(1).unwrap_or_default();
+    let mut places = text.match_indices("steps").map(|(at, _)| at);
+    let is_it = |at: &usize| {
+        let rest = text.get(at + "steps".len()..).unwrap_or_default();
+        rest.trim_start_matches(['.', '[', '"', '\'', ' ']).starts_with(step)
+    };
+    places.clone().find(is_it).or_else(|| places.next()).unwrap_or(0)
 }
