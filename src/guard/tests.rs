@@ -239,3 +239,59 @@ fn a_window_is_of_its_own_time_zone_also_where_clocks_are_set() {
         Some((at("2026-03-28T21:00:00Z"), at("2026-03-29T05:00:00Z")))
     );
 }
+
+/// A rule that goes over the hosts of a label, `a,b,c`.
+fn rolling(id: &str, guards: &str) -> String {
+    format!(
+        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: cluster\n    \
+         dedupe: {{ by: [event], for: 1h }}\n    guards: {{ {guards} }}\n    steps: [ {{ each: {{ in: 'labels.host.split(\",\")', steps: [ {{ run: [/bin/true] }} ] }} }} ]\n"
+    )
+}
+
+#[test]
+fn a_radius_counts_every_host_of_a_list_and_not_what_they_are_called_together() {
+    let mut world = World::new(&rolling("a", "blast_radius: { targets: 3, per: 30m, by: rule }"));
+    acts(&mut world, "i1", "a,b");
+    acts(&mut world, "i2", "b,c");
+    objects(&act(&mut world, "i3", "c,d"), "blast_radius", Some(after(1800)));
+    acts(&mut world, "i4", "a,b,c");
+    // No time makes room for more hosts than the radius has.
+    objects(&act(&mut world, "i5", "d,e,f,g"), "blast_radius", None);
+}
+
+#[test]
+fn rate_and_cooldown_by_target_count_every_host_of_a_list() {
+    let mut world = World::new(&rolling("a", "rate: { max: 1, per: 1h, by: target }").replace("target: cluster", "target: 'set {{ incident.incident_id }}'"));
+    acts(&mut world, "i1", "a,b");
+    acts(&mut world, "i2", "c");
+    objects(&act(&mut world, "i3", "d,b"), "rate", Some(after(3600)));
+    let mut world = World::new(&rolling("a", "cooldown: 10m").replace("target: cluster", "target: 'set {{ incident.incident_id }}'"));
+    acts(&mut world, "i1", "a,b");
+    objects(&act(&mut world, "i2", "b,c"), "cooldown", Some(after(600)));
+    acts(&mut world, "i3", "c");
+}
+
+#[test]
+fn a_run_over_a_list_takes_the_locks_of_all_its_hosts_at_once() {
+    let single = rule("single", "");
+    let mut world = World::new(&format!("{}{single}", rolling("rolling", "")));
+    let queued = |outcome: &Outcome| matches!(outcome, Outcome::Run { queued: Some(_) });
+    // Two rules are concerned: `single` acts on a target that is the whole text, so it is in nobody's way.
+    let decided = world.send("i_new", "i1", "a,b");
+    assert!(decided.iter().all(|decided| !queued(&decided.outcome)), "{decided:?}");
+    let decided = world.send("i_new", "i2", "b");
+    assert!(decided.iter().all(|decided| queued(&decided.outcome)), "b is locked for both rules: {decided:?}");
+    for run in world.active() {
+        world.end(&run, RunEnd::Succeeded);
+    }
+    assert_eq!(world.turns().len(), 1, "the first in the queue for b acts, the other waits on");
+    assert_eq!(world.history, world.replayed());
+}
+
+#[test]
+fn a_list_that_is_empty_or_repeats_itself_is_a_plan_error() {
+    let mut world = World::new(&rolling("a", ""));
+    for hosts in ["", "a,a", "a,,b", "a,*", "all"] {
+        assert!(matches!(act(&mut world, hosts, hosts), Outcome::PlanError { .. }), "{hosts:?}");
+    }
+}

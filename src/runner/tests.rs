@@ -1,5 +1,6 @@
 //! Runs of rules as people write them, with real processes, against a journal that is a list.
 
+mod each;
 mod steps;
 mod stopping;
 
