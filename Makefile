@@ -1,9 +1,13 @@
 # The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test setup lint bench demo fmt
+.PHONY: test soak setup lint bench demo fmt
 
 test: setup
 	cargo test --locked
+
+# The tests that take longer than one waits for.
+soak: setup
+	cargo test --locked --test it -- --ignored
 
 # What tests need from Debian's packages: a real sshd, strace.
 setup:

@@ -9,7 +9,6 @@ pub(super) async fn act(starter: &Starter, call: &RunCall, attempt: &Attempt<'_>
     let Some((_, args)) = call.argv.split_first() else {
         return failed("cannot start a program: its argument list is empty");
     };
-    let order =
-        Order { program: &call.program, args: args.to_vec(), call: &call.process, manner: Manner::Step };
+    let order = Order { program: &call.program, args: args.to_vec(), call: &call.process, manner: Manner::Step };
     starter.run(order, attempt).await
 }

@@ -18,7 +18,6 @@ pub(super) use connection::{Connections, end_all};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::process::{Manner, Order, Starter};
 use super::{Attempt, failed};
@@ -178,6 +177,3 @@ fn arguments(settings: &SshSettings, socket: Option<&Path>, more: &[&str], to: &
 fn agent(settings: &SshSettings) -> BTreeMap<String, String> {
     settings.agent.iter().map(|socket| ("SSH_AUTH_SOCK".to_owned(), socket.clone())).collect()
 }
-
-/// How long the far side gets beyond the near limit before it ends by itself, where it could not be told.
-const FAR_MARGIN: Duration = Duration::from_secs(5);

@@ -167,8 +167,16 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     let each = plan::each_items(&rule.steps, &rules.sandbox, &view, &target, now).map_err(|error| error.to_string())?;
     let items = each.all();
     let stage = Stage::Turn { reserved_at: run.decided_at, blocked };
-    let proposal =
-        Proposal { rule, event: &event, target: &target, items: &items, run: id, dry: false, stage, settings: &settings.guards };
+    let proposal = Proposal {
+        rule,
+        event: &event,
+        target: &target,
+        items: &items,
+        run: id,
+        dry: false,
+        stage,
+        settings: &settings.guards,
+    };
     let consent = match guard::ask(&proposal, history, now) {
         Ok(consent) => consent,
         Err(Objection { guard, reason, .. }) => return Err(format!("{guard} objects: {reason}")),

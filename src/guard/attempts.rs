@@ -7,7 +7,9 @@ use crate::rule::guards::Attempts;
 
 pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
     let Some(attempts) = &proposal.rule.guards.attempts else { return Verdict::Pass };
-    key::first_objection("attempts", key::keys(&attempts.by, proposal), |key| ask_one(attempts, key, proposal, history, now))
+    key::first_objection("attempts", key::keys(&attempts.by, proposal), |key| {
+        ask_one(attempts, key, proposal, history, now)
+    })
 }
 
 fn ask_one(attempts: &Attempts, key: &str, proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {

@@ -6,7 +6,8 @@ use crate::journal::history::History;
 
 pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
     let Some(cooldown) = proposal.rule.guards.cooldown else { return Verdict::Pass };
-    let last = proposal.touched().filter_map(|target| Some((history.counts.last_end(&proposal.rule.id, target)?, target)));
+    let last =
+        proposal.touched().filter_map(|target| Some((history.counts.last_end(&proposal.rule.id, target)?, target)));
     let Some((ended, target)) = last.max() else { return Verdict::Pass };
     let until = ended.plus(cooldown);
     if now >= until {

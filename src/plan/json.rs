@@ -177,9 +177,10 @@ fn remote(call: &SshCall) -> Map<String, Value> {
 /// An `each` with the items it goes over, and the steps by item.
 fn items(call: &EachCall) -> Map<String, Value> {
     let items: Vec<&str> = call.targets.iter().map(|target| target.item.as_str()).collect();
-    let steps = call.targets.iter().map(|target| {
-        (target.item.clone(), target.steps.iter().map(PlannedStep::to_json).collect::<Value>())
-    });
+    let steps = call
+        .targets
+        .iter()
+        .map(|target| (target.item.clone(), target.steps.iter().map(PlannedStep::to_json).collect::<Value>()));
     let steps: Map<String, Value> = steps.collect();
     let mut shown = Map::new();
     shown.insert("in".into(), json!(items));

@@ -89,8 +89,35 @@ mod tests {
     #[test]
     fn what_could_be_more_than_a_name_is_no_host() {
         for written in [
-            "", " ", "-oProxyCommand=id", "-l", "a;id", "a b", "a\nb", "$(id)", "`id`", "a|b", "a@b", "a:22", "[db-07]",
-            "[::1", "::1]", "[]", "%h", "*", "?", "!a", "all", "ALL", ".", ".a", "a/b", "a\0", "ä", "::1%eth0", "~",
+            "",
+            " ",
+            "-oProxyCommand=id",
+            "-l",
+            "a;id",
+            "a b",
+            "a\nb",
+            "$(id)",
+            "`id`",
+            "a|b",
+            "a@b",
+            "a:22",
+            "[db-07]",
+            "[::1",
+            "::1]",
+            "[]",
+            "%h",
+            "*",
+            "?",
+            "!a",
+            "all",
+            "ALL",
+            ".",
+            ".a",
+            "a/b",
+            "a\0",
+            "ä",
+            "::1%eth0",
+            "~",
         ] {
             assert!(host(written).is_err(), "{written:?}");
         }

@@ -47,7 +47,8 @@ impl<S: RecordSink> Walk<S> {
             Some(reason) => (StepEnd::Cancelled, Some(reason.to_string())),
             None if tally.is_through() && tally.may_go_on() => (StepEnd::Succeeded, None),
             None if window.left().is_zero() => {
-                let why = format!("ended at its time limit of {:?}; raise the `timeout` of the `each`", at.step.timeout);
+                let why =
+                    format!("ended at its time limit of {:?}; raise the `timeout` of the `each`", at.step.timeout);
                 (StepEnd::TimedOut, Some(why))
             }
             None => (StepEnd::Failed, None),
@@ -87,9 +88,9 @@ impl Tally<'_> {
     fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut failed: Vec<_> = self.done.iter().filter_map(|(nth, ended)| Some((*nth, ended.as_ref()?))).collect();
         failed.sort_unstable_by_key(|(nth, _)| *nth);
-        failed.into_iter().filter_map(|(nth, ended)| {
-            Some((self.call.targets.get(nth)?.item.as_str(), ended.error.as_str()))
-        })
+        failed
+            .into_iter()
+            .filter_map(|(nth, ended)| Some((self.call.targets.get(nth)?.item.as_str(), ended.error.as_str())))
     }
 
     /// Whether no more items have failed than may.
@@ -131,7 +132,8 @@ impl Tally<'_> {
         let left = self.not_started();
         if !left.is_empty() {
             let named = left.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
-            let more = if left.len() > NAMED_MAX { format!(" and {} more", left.len() - NAMED_MAX) } else { String::new() };
+            let more =
+                if left.len() > NAMED_MAX { format!(" and {} more", left.len() - NAMED_MAX) } else { String::new() };
             let _infallible = write!(text, "; not started: {named}{more}");
         }
         text

@@ -114,12 +114,7 @@ impl<S: RecordSink> Walk<S> {
         self.shared.settings.load().redactor.redact(text).into_owned()
     }
 
-    pub(super) fn record_end(
-        &self,
-        at: At<'_>,
-        attempt: u32,
-        mut result: StepResult,
-    ) -> Result<StepResult, Refused> {
+    pub(super) fn record_end(&self, at: At<'_>, attempt: u32, mut result: StepResult) -> Result<StepResult, Refused> {
         if let Some(error) = &mut result.error {
             *error = self.redacted(error);
         }

@@ -81,7 +81,10 @@ fn a_plan_shows_every_host_and_the_radius_counts_them() {
     assert_eq!((&each["in"], &each["batch"]), (&json!(["a", "b"]), &json!(2)));
     assert_eq!(each["steps"]["b"][0]["run"], json!(["touch", "--", "b"]));
     let refused = push("e2", "a b c");
-    assert_eq!((&refused["outcome"], refused["reason"].as_str().unwrap().contains("limit by rule is 2")), (&json!("suppressed"), true));
+    assert_eq!(
+        (&refused["outcome"], refused["reason"].as_str().unwrap().contains("limit by rule is 2")),
+        (&json!("suppressed"), true)
+    );
     for hosts in ["", "a a", "a *"] {
         let refused = push(&format!("e-{hosts}"), hosts);
         assert_eq!(refused["outcome"], "plan-error", "{refused}");
@@ -109,7 +112,8 @@ fn a_crash_leaves_on_record_which_hosts_were_done() {
     let daemon = folder.start();
     let story = daemon.ended("each-crash");
     assert_eq!(story["run"]["state"], "interrupted", "{story:#}");
-    let expected = [("one", 0, "succeeded"), ("two", 0, "unknown")].map(|(item, step, end)| (item.into(), step, end.into()));
+    let expected =
+        [("one", 0, "succeeded"), ("two", 0, "unknown")].map(|(item, step, end)| (item.into(), step, end.into()));
     assert_eq!(items(&story), expected);
 }
 
@@ -161,7 +165,10 @@ fn hosts_are_healed_verified_late_or_handed_over() {
     assert_eq!(daemon.folder.read("well"), "well-1\nwell-2\nlate\n");
     assert_eq!(daemon.folder.read("unwell"), "ill unverified\nill unverified\n");
     // Once: the next one is suppressed.
-    daemon.accept(&with(incident("heal-7", "heal-7"), &[("/incident/labels", json!({ "resource": "ill", "folder": place }))]));
+    daemon.accept(&with(
+        incident("heal-7", "heal-7"),
+        &[("/incident/labels", json!({ "resource": "ill", "folder": place }))],
+    ));
     assert_eq!(daemon.outcome("heal-7").0, "suppressed");
     assert_eq!(sshd.handshakes(), 4, "one for each host");
     wait_for("every run to end", || {

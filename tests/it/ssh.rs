@@ -112,7 +112,8 @@ fn runs_at_the_same_time_share_one_connection_and_the_end_of_one_leaves_it_stand
 fn an_unknown_or_changed_host_key_fails_closed_whatever_the_clients_config_says() {
     let sshd = Sshd::start();
     let rules = rule("    steps: [ { ssh: { host: far, run: [touch, reached] } } ]\n");
-    let lax = "  StrictHostKeyChecking no\n  NoHostAuthenticationForLocalhost yes\n  BatchMode no\n  UpdateHostKeys yes";
+    let lax =
+        "  StrictHostKeyChecking no\n  NoHostAuthenticationForLocalhost yes\n  BatchMode no\n  UpdateHostKeys yes";
     let daemon = folder_with(&sshd, &rules, lax).start();
     let changed = format!("far {}", sshd.other_key());
     for (event, known) in [("unknown", ""), ("changed", &changed)] {
@@ -167,7 +168,8 @@ fn what_fails_there_is_told_apart_from_what_never_got_there() {
     let codes: Vec<Option<i64>> = results.iter().map(|result| result["exit_code"].as_i64()).collect();
     assert_eq!(codes, [Some(3), Some(255), Some(7), Some(127), Some(1), None], "{story:#}");
     assert_eq!((results[0]["stdout"].as_str(), results[0]["stderr"].as_str()), (Some("partly\n"), Some("oops\n")));
-    for (nth, said) in [(0, "on far: exited with code 3"), (1, "on far: exited with code 255"), (5, "cannot connect to far:1:")]
+    for (nth, said) in
+        [(0, "on far: exited with code 3"), (1, "on far: exited with code 255"), (5, "cannot connect to far:1:")]
     {
         let error = results[nth]["error"].as_str().unwrap();
         assert!(error.contains(said), "{error}");

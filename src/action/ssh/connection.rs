@@ -105,7 +105,11 @@ pub(in crate::action) async fn end_all(settings: &SshSettings) {
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         let (_, left) = process::end_leftovers(&mark(&name), StartTime::MAX).await;
         if left > 0 {
-            tracing::warn!(left, socket = name, "a connection could not be ended; it ends when it was idle for a minute");
+            tracing::warn!(
+                left,
+                socket = name,
+                "a connection could not be ended; it ends when it was idle for a minute"
+            );
         } else if let Err(error) = fs::remove_file(entry.path()) {
             tracing::debug!(%error, socket = name, "the socket of a connection was gone already");
         }
@@ -166,7 +170,9 @@ fn prepare(folder: &Path) -> Result<(), String> {
 fn name(settings: &SshSettings, to: &Destination<'_>) -> String {
     let mut hasher = blake3::Hasher::new();
     // The folder is in it so that two daemons on one host never take each other's connections for their own.
-    for part in [settings.sockets.as_os_str().as_encoded_bytes(), to.host.as_bytes(), to.user.unwrap_or_default().as_bytes()] {
+    for part in
+        [settings.sockets.as_os_str().as_encoded_bytes(), to.host.as_bytes(), to.user.unwrap_or_default().as_bytes()]
+    {
         hasher.update(part).update(&[0]);
     }
     hasher.update(&to.port.unwrap_or_default().to_be_bytes());
@@ -190,7 +196,10 @@ mod tests {
         let settings = SshSettings { sockets: "/data/ssh".into(), ..SshSettings::default() };
         let to = |host, user, port| name(&settings, &Destination { host, user, port });
         let all = [
-            to("a", None, None), to("b", None, None), to("a", Some("root"), None), to("a", None, Some(22)),
+            to("a", None, None),
+            to("b", None, None),
+            to("a", Some("root"), None),
+            to("a", None, Some(22)),
             to("a", Some("roo"), Some(29696)),
         ];
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();

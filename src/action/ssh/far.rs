@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::FAR_MARGIN;
 use crate::action::Attempt;
 use crate::action::process::RUN_MARK;
 use crate::plan::{RemoteCall, SshCall, StdinCall};
+
+/// How long the far side gets beyond the near limit before it ends by itself, where it could not be told.
+const FAR_MARGIN: Duration = Duration::from_secs(5);
 
 /// `text` as one word of a POSIX shell, whatever it holds. (A NUL no shell can hold; it is refused before.)
 pub(super) fn quote(text: &str) -> String {
@@ -108,9 +110,10 @@ mod tests {
 
     #[test]
     fn words_that_mean_something_to_shells_arrive_as_they_are() {
-        let words: Vec<String> = ["", "'", "''", "\\", "\\'", "$(id)", "`id`", "a\nb", "!x", "~", "*", "-n", "\u{1b}[0m"]
-            .map(str::to_owned)
-            .to_vec();
+        let words: Vec<String> =
+            ["", "'", "''", "\\", "\\'", "$(id)", "`id`", "a\nb", "!x", "~", "*", "-n", "\u{1b}[0m"]
+                .map(str::to_owned)
+                .to_vec();
         let expected: Vec<u8> = words.iter().flat_map(|word| word.bytes().chain([0])).collect();
         assert_eq!(words_in_a_shell(&words), expected);
     }

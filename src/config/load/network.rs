@@ -16,7 +16,10 @@ const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1/128"];
 pub(super) fn ssh(reader: &Reader<'_>, node: &Node) -> Option<PathBuf> {
     let fields = Fields::open(reader.doc, node, "`ssh`")?;
     let config = fields
-        .require("config", "say which file: `ssh: { config: ssh_config }`, or leave the section out for the client's own")
+        .require(
+            "config",
+            "say which file: `ssh: { config: ssh_config }`, or leave the section out for the client's own",
+        )
         .and_then(|node| reader.doc.text(node, "`ssh.config`"))
         .map(|written| reader.absolute(written));
     fields.close();

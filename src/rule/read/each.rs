@@ -26,9 +26,8 @@ pub(super) fn read(reader: &Reader<'_>, key: &Node, node: &Node) -> Option<EachS
         );
     }
     let fields = Fields::open(doc, node, "`each`")?;
-    let items = fields
-        .require("in", "say what gives the list: `in: fields.hosts`")
-        .and_then(|node| items(reader, node));
+    let items =
+        fields.require("in", "say what gives the list: `in: fields.hosts`").and_then(|node| items(reader, node));
     let name = fields.get("as").map_or(Some(ITEM), |node| name(reader, node));
     let batch = fields.get("batch").map_or(Some(1), |node| count(reader, node, "`batch`", 1, EACH_BATCH_MAX));
     let tolerance =

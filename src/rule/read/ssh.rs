@@ -25,12 +25,7 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node) -> Option<SshSpec> {
 }
 
 /// A template; a literal must be what it has to be in the end.
-fn checked<T>(
-    reader: &Reader<'_>,
-    node: &Node,
-    what: &str,
-    check: fn(&str) -> Result<T, String>,
-) -> Option<Template> {
+fn checked<T>(reader: &Reader<'_>, node: &Node, what: &str, check: fn(&str) -> Result<T, String>) -> Option<Template> {
     let template = script::argument(reader, node, what)?;
     if template.is_literal()
         && let Err(fault) = check(template.source())

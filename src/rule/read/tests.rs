@@ -403,7 +403,10 @@ fn a_list_is_known_before_anything_starts() {
     check(&each("in: [\"{{ steps.probe.stdout }}\"], "), &["6:26 unknown-step"]);
     check(&each("in: labels.hosts, as: alert, "), &["6:39 invalid-value"]);
     check(&each("in: labels.hosts, batch: 0, "), &["6:42 invalid-value"]);
-    check(&step("each: { in: labels.hosts, steps: [ { each: { in: labels.hosts, steps: [ { wait: 1s } ] } } ] }"), &["6:46 invalid-value"]);
+    check(
+        &step("each: { in: labels.hosts, steps: [ { each: { in: labels.hosts, steps: [ { wait: 1s } ] } } ] }"),
+        &["6:46 invalid-value"],
+    );
     check(&rule("on_failure: [ { each: { in: labels.hosts, steps: [ { wait: 1s } ] } } ]"), &["6:21 invalid-value"]);
     check(&step("retry: { attempts: 2 }\neach: { in: labels.hosts, steps: [ { wait: 1s } ] }"), &["6:9 invalid-value"]);
     // The item is a name inside, and only there.
@@ -419,13 +422,19 @@ fn a_step_is_known_to_those_behind_it_alone() {
         let lines = format!("{probe}{more}");
         rule(&lines).replace("    steps: [ { wait: 1s } ]\n", "")
     };
-    check(&with_probe("  - { name: b, if: steps.probe.exit_code == 0, run: [ls, --, \"{{ steps.probe.stdout }}\"] }"), &[]);
+    check(
+        &with_probe("  - { name: b, if: steps.probe.exit_code == 0, run: [ls, --, \"{{ steps.probe.stdout }}\"] }"),
+        &[],
+    );
     check(&with_probe("verify: { within: 1m, steps: [ { if: steps.probe.ok, wait: 1s } ] }"), &[]);
     check(&with_probe("on_failure: [ { run: [ls, --, \"{{ steps.probe.json.free }}\"] } ]"), &[]);
-    check(&with_probe("  - { if: steps.prob.ok, wait: 1s }"), &["7:11 unknown-step"]);
-    check(&with_probe("  - { run: [ls, --, \"{{ steps.prob.stdout }}\"] }"), &["7:25 unknown-step"]);
+    check(&with_probe("  - { if: steps.prob.ok, wait: 1s }"), &["7:15 unknown-step"]);
+    check(&with_probe("  - { run: [ls, --, \"{{ steps.prob.stdout }}\"] }"), &["7:29 unknown-step"]);
     check(&with_probe("when: steps.probe.ok"), &["7:11 unknown-step"]);
-    check(&with_probe("guards: { attempts: { max: 1, per: 1h, then: [ { if: steps.probe.ok, wait: 1s } ] } }"), &["7:58 unknown-step"]);
+    check(
+        &with_probe("guards: { attempts: { max: 1, per: 1h, then: [ { if: steps.probe.ok, wait: 1s } ] } }"),
+        &["7:58 unknown-step"],
+    );
     // A name with a space or a dot is written in brackets.
     check(&step("name: free space\nrun: [ls]"), &[]);
     let spaced = "  - { name: a b.c, run: [ls] }\n  - { if: 'steps[\"a b.c\"].ok', run: [ls, --, '{{ steps[\"a b.c\"].stdout }}'] }";

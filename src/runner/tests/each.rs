@@ -38,8 +38,12 @@ async fn every_item_gets_all_steps_with_its_own_name_and_results() {
     );
     assert_eq!(case.run().await.end, RunEnd::Succeeded);
     let expected = [
-        ("a", "a of outer"), ("a", ""), ("a", "a of outer, then"),
-        ("b", "b of outer"), ("b", "only b"), ("b", "b of outer, then"),
+        ("a", "a of outer"),
+        ("a", ""),
+        ("a", "a of outer, then"),
+        ("b", "b of outer"),
+        ("b", "only b"),
+        ("b", "b of outer, then"),
     ];
     let expected = expected.map(|(item, said)| (item.to_owned(), said.to_owned()));
     assert_eq!(by_item(&case), expected);
@@ -56,7 +60,9 @@ async fn it_stops_before_the_next_batch_once_more_items_failed_than_may() {
     let case = Case::new(&list(1));
     let ended = case.run().await;
     assert_eq!(ended.end, RunEnd::Failed);
-    for part in ["step 1 (roll): 2 of 6 failed, and 1 may", "a: step 1 (shell): exited with code 3", "not started: e, f"] {
+    for part in
+        ["step 1 (roll): 2 of 6 failed, and 1 may", "a: step 1 (shell): exited with code 3", "not started: e, f"]
+    {
         assert!(ended.error.contains(part), "{part} is not in {}", ended.error);
     }
     let expected = json!({ "succeeded": ["b", "c"], "failed": { "a": "step 1 (shell): exited with code 3; [0] would have been success", "d": "step 1 (shell): exited with code 3; [0] would have been success" }, "not_started": ["e", "f"] });
@@ -114,7 +120,8 @@ async fn a_list_has_a_time_limit_of_its_own() {
 #[tokio::test]
 async fn nothing_further_is_done_for_any_item_once_the_journal_refuses() {
     // The start of the list, and of its first item, are taken; its end is not.
-    let case = Case::refusing("    steps: [ { each: { in: [a, b], steps: [ { shell: 'touch $STANCH_ITEM' } ] } } ]\n", 2);
+    let case =
+        Case::refusing("    steps: [ { each: { in: [a, b], steps: [ { shell: 'touch $STANCH_ITEM' } ] } } ]\n", 2);
     case.runner.start(case.intent("r-1")).expect("it starts");
     while case.runner.active_len() > 0 {
         tokio::task::yield_now().await;
