@@ -294,7 +294,8 @@ fn a_run_over_a_list_takes_the_locks_of_all_its_hosts_at_once() {
     first.iter().for_each(|run| world.end(run, RunEnd::Succeeded));
     assert!(world.turns().is_empty());
     assert_eq!(world.active().len(), 1, "the second acts, and the third waits for it");
-    assert_eq!(world.history, world.replayed());
+    let replayed = world.replayed();
+    assert_eq!((&world.history.runs, &world.history.counts), (&replayed.runs, &replayed.counts));
 }
 
 #[test]

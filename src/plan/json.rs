@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::{Call, EachCall, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RemoteCall, SshCall, StdinCall};
 use crate::rule::duration;
 use crate::rule::step::{
-    Action, DEFAULT_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, RemoteSpec, SshSpec, StatusPattern, Stdin,
-    Step,
+    Action, DEFAULT_TIMEOUT, EACH_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, RemoteSpec, SshSpec,
+    StatusPattern, Stdin, Step,
 };
 
 impl Plan {
@@ -79,7 +79,12 @@ fn common(step: &Step, shown: &mut Map<String, Value>) {
     if let Some(name) = &step.name {
         shown.insert("name".into(), json!(name));
     }
-    if step.timeout != DEFAULT_TIMEOUT && !matches!(step.action, Action::Wait(_) | Action::Each(_)) {
+    let default = match step.action {
+        Action::Wait(_) => step.timeout,
+        Action::Each(_) => EACH_TIMEOUT,
+        _ => DEFAULT_TIMEOUT,
+    };
+    if step.timeout != default {
         shown.insert("timeout".into(), duration::show(step.timeout).into());
     }
     if let Some(retry) = step.retry {

@@ -10,6 +10,9 @@ use super::template::Template;
 /// How long a step may take unless it says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long an `each` may take in all unless it says otherwise: its items take their own time, one batch after the other.
+pub const EACH_TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// One step with what all kinds have in common.
 #[derive(Debug, Clone)]
 pub struct Step {

@@ -40,6 +40,13 @@ fn hosts_with_one_handshake_each(count: usize, batch: usize) {
     let daemon = folder(&sshd, &rolling(batch)).start();
     let hosts: Vec<String> = (1..=count).map(|nth| format!("web-{nth:03}")).collect();
     daemon.accept(&with(incident("each-1", "i1"), &[("/incident/labels/hosts", json!(hosts.join(" ")))]));
+    // Waited for in parts, so that a busy machine may take its time and a hang is noticed all the same.
+    for part in (batch..count).step_by(batch) {
+        wait_for(&format!("{part} hosts to be reached"), || match sshd.handshakes() {
+            reached if reached < part => Err(reached.to_string()),
+            _ => Ok(()),
+        });
+    }
     let story = daemon.ended("each-1");
     assert_eq!(story["run"]["state"], "succeeded", "{}", story["run"]);
     let expected: Vec<_> =
@@ -176,4 +183,30 @@ fn hosts_are_healed_verified_late_or_handed_over() {
         let running = live.as_array().unwrap().iter().any(|run| run["state"] == "running");
         if running { Err(live.to_string()) } else { Ok(()) }
     });
+}
+
+#[test]
+fn a_test_beside_the_rule_sees_every_item_with_its_steps() {
+    let rules = format!(
+        "{}tests:
+  - name: every replica is restarted
+    event: {{ event_id: e, event_time: 1700000000000, event_type: i_new, incident: {{ incident_id: i, labels: {{ resource: db, hosts: a b }} }} }}
+    expect:
+      - rule: far
+        outcome: run
+        target: db
+        steps: [ {{ name: roll, each: {{ in: [a, b], batch: 4, steps: {{ b: [ {{ ssh: {{ host: b, run: [echo, b] }} }}, {{ ssh: {{ host: b }} }} ] }} }} }} ]
+",
+        rolling(4)
+    );
+    let folder = Folder::with_rules(&rules);
+    let output = folder.run(&["test"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let wrong = Folder::with_rules(&rules.replace("run: [echo, b]", "run: [echo, c]"));
+    assert_eq!(wrong.run(&["test"]).status.code(), Some(1));
 }

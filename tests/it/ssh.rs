@@ -235,3 +235,20 @@ fn a_plan_shows_where_it_goes_and_a_dry_run_goes_nowhere() {
     assert!(!Path::new(&daemon.folder.path("data/ssh")).exists());
     assert_eq!(sshd.handshakes(), 0);
 }
+
+#[test]
+fn a_jump_host_of_the_clients_config_is_used_and_its_connection_outlives_the_step() {
+    let sshd = Sshd::start();
+    let rules = rule(
+        "    steps:
+      - ssh: { host: inner, run: [echo, once] }
+      - ssh: { host: inner, run: [echo, twice] }
+",
+    );
+    let daemon = folder_with(&sshd, &rules, "Host inner\n  ProxyJump jump\nHost *").start();
+    daemon.accept(&incident("e1", "i1"));
+    let story = daemon.ended("e1");
+    assert_eq!(story["run"]["state"], "succeeded", "{story:#}");
+    assert_eq!((stdout(&story, 0), stdout(&story, 1)), ("once\n", "twice\n"));
+    assert_eq!(sshd.handshakes(), 2, "one with the jump host, one with the host behind it");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Reader, each, http, process, script, ssh, unavailable};
 use crate::rule::diagnostic::codes;
-use crate::rule::step::{Action, DEFAULT_TIMEOUT, Retry, Step};
+use crate::rule::step::{Action, DEFAULT_TIMEOUT, EACH_TIMEOUT, Retry, Step};
 use crate::rule::yaml::fields::{Fields, key_text};
 use crate::rule::yaml::{Kind, Node};
 
@@ -14,8 +14,6 @@ const KINDS: &[&str] = &["run", "shell", "http", "ssh", "each", "wait"];
 const RETRY_ATTEMPTS_MAX: i64 = 20;
 /// The wait after the first failure unless `retry.backoff` says otherwise.
 const RETRY_BACKOFF: Duration = Duration::from_secs(5);
-/// How long an `each` may take in all unless it says otherwise: its items take their own time, one batch after the other.
-const EACH_TIMEOUT: Duration = Duration::from_secs(3600);
 /// What a `wait` step may take beyond its own time.
 const WAIT_MARGIN: Duration = Duration::from_secs(5);
 
