@@ -85,22 +85,30 @@ fn runs_at_the_same_time_share_one_connection_and_the_end_of_one_leaves_it_stand
     let rules = rule(
         "    guards: { concurrency: { max: 9, by: rule }, rate: { max: 99, per: 1h } }
     steps:
-      - ssh: { host: far, stdin: none, run: [sh, -c, 'sleep \"$0\"; echo woke up', \"{{ labels.naps }}\"] }
-        timeout: 3s
+      - ssh: { host: far, shell: 'cd \"$STANCH_LABEL_FOLDER\"; : > begun-$STANCH_TARGET; while ! test -e go; do sleep 0.05; done; echo went' }
+        timeout: 10m
       - ssh: { host: far, run: [echo, again] }
 ",
     );
-    // The rule counts by itself, but a target is locked for all rules: the hosts differ.
+    // The rule counts by itself, but a target is locked for all rules: the targets differ.
     let daemon = folder(&sshd, &rules).start();
-    for (event, naps) in [("e1", "100"), ("e2", "1"), ("e3", "1")] {
-        let labels = json!({ "resource": format!("host-{event}"), "naps": naps });
+    let place = daemon.folder.path("").display().to_string();
+    for event in ["e1", "e2", "e3"] {
+        let labels = json!({ "resource": event, "folder": place });
         daemon.accept(&with(incident(event, event), &[("/incident/labels", labels)]));
+        wait_for("the far step to have begun", || {
+            let begun = daemon.folder.path(&format!("begun-{event}")).exists();
+            if begun { Ok(()) } else { Err(daemon.decided(event).to_string()) }
+        });
     }
-    assert_eq!(daemon.end_of("e1"), "timed-out");
+    let run = daemon.decided("e1")["event"]["decision"]["rules"][0]["run"].as_str().unwrap().to_owned();
+    assert!(daemon.folder.run(&["runs", "cancel", &run]).status.success());
+    assert_eq!(daemon.end_of("e1"), "cancelled");
+    daemon.folder.write("go", "", 0o644);
     for event in ["e2", "e3"] {
         let story = daemon.ended(event);
         assert_eq!(story["run"]["state"], "succeeded", "{story:#}");
-        assert_eq!((stdout(&story, 0), stdout(&story, 1)), ("woke up\n", "again\n"));
+        assert_eq!((stdout(&story, 0), stdout(&story, 1)), ("went\n", "again\n"));
     }
     assert_eq!(sshd.handshakes(), 1);
     let folder = daemon.stop();
@@ -183,11 +191,12 @@ fn a_step_ends_there_too_at_its_limit_and_when_it_is_called_off() {
     let sshd = Sshd::start();
     let rules = rule(
         "    steps:
+      - ssh: { host: far, run: [echo, the connection stands] }
       - ssh: { host: far, stdin: none, shell: 'cd \"$STANCH_LABEL_FOLDER\"; (trap \"\" TERM; echo $$ > pid; sleep 1000); echo unreached' }
         timeout: \"{{LIMIT}}\"
 ",
     );
-    for (limit, end) in [("3s", "timed-out"), ("10m", "cancelled")] {
+    for (limit, end) in [("6s", "timed-out"), ("10m", "cancelled")] {
         let daemon = folder(&sshd, &rules.replace("\"{{LIMIT}}\"", limit)).start();
         let place = daemon.folder.path("").display().to_string();
         daemon.accept(&with(incident("e1", "i1"), &[("/incident/labels/folder", json!(place))]));
