@@ -19,10 +19,13 @@ use crate::journal::history::{History, Ordering};
 use crate::journal::record::{Decided, Observed, Outcome, Reservation, RunId};
 use crate::matcher;
 use crate::plan::{self, Plan};
-use crate::rule::sandbox::{Extra, ScriptError};
+use crate::rule::sandbox::Extra;
 use crate::rule::step::Step;
 use crate::rule::view::EventView;
 use crate::rule::{DedupeFor, LatePolicy, Mode, Rule, RuleSet};
+
+/// The clause of a rule that is a script, as reasons name it.
+const WHEN: &str = "when";
 
 /// What of the config the core needs.
 #[derive(Debug, Clone)]
@@ -177,16 +180,7 @@ fn decide_rule(
         Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
     };
     let items = each.all();
-    let proposal = Proposal {
-        rule,
-        event,
-        target: &target,
-        items: &items,
-        run: &run,
-        dry: mode == Mode::DryRun,
-        stage: Stage::First,
-        settings: &question.settings.guards,
-    };
+    let proposal = first_proposal(question, rule, event, (&target, &items), &run);
     let tally = guard::tally(rule, event, &target, now);
     let consent = match guard::ask(&proposal, history, now) {
         Ok(consent) => consent,
@@ -213,6 +207,18 @@ fn decide_rule(
     let decided =
         Decided { rule: rule.id.clone(), outcome, reservation: Some(reservation), tally, plan: Some(plan.to_json()) };
     (decided, Some(plan))
+}
+
+/// The run that a rule proposes when its event is taken up.
+fn first_proposal<'a>(
+    question: &Question<'a>,
+    rule: &'a Rule,
+    event: &'a Event,
+    (target, items): (&'a str, &'a [String]),
+    run: &'a RunId,
+) -> Proposal<'a> {
+    let dry = rule.mode.min(question.settings.ceiling) == Mode::DryRun;
+    Proposal { rule, event, target, items, run, dry, stage: Stage::First, settings: &question.settings.guards }
 }
 
 /// The steps that the guards allow: the rule's own, or those it escalates to.
@@ -244,21 +250,17 @@ fn condition(
         match when.holds(&rules.sandbox, view, extra) {
             Ok(true) => {}
             Ok(false) => {
-                let (expected, seen) = ("the condition to be true".into(), "false".into());
-                return Err(Outcome::NotMatched { clause: "when".into(), expected, seen });
+                let seen = when.why(&rules.sandbox, view, extra).to_string();
+                let expected = "the condition to be true".into();
+                return Err(Outcome::NotMatched { clause: WHEN.into(), expected, seen });
             }
-            Err(error) => return Err(Outcome::ConditionError { message: in_place(&error) }),
+            Err(error) => {
+                let message = when.say(&error, &rules.sandbox, view, extra);
+                return Err(Outcome::ConditionError { message });
+            }
         }
     }
     target.map_err(|error| Outcome::PlanError { message: error.to_string() })
-}
-
-/// A script's error with its place in the script.
-fn in_place(error: &ScriptError) -> String {
-    match (error.line, error.column) {
-        (Some(line), Some(column)) => format!("{} (line {line}, column {column} of the script)", error.message),
-        _ => error.message.clone(),
-    }
 }
 
 fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: Timestamp) -> Reservation {

@@ -7,6 +7,7 @@ mod document;
 mod json;
 pub mod path;
 mod read;
+pub mod shape;
 mod subject;
 mod view;
 

@@ -191,6 +191,11 @@ pub fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Result
     Ok(consent)
 }
 
+/// What each guard says, in the order in which they are asked, also those behind one that objects.
+pub fn verdicts(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Vec<(&'static str, Verdict)> {
+    GUARDS.iter().map(|(name, ask)| (*name, ask(proposal, history, now))).collect()
+}
+
 /// The names of all guards, in the order in which they are asked.
 pub fn names() -> impl Iterator<Item = &'static str> {
     GUARDS.iter().map(|(name, _)| *name)

@@ -16,6 +16,7 @@
 //!
 //! This module never decides anything.
 
+pub mod backup;
 pub mod chain;
 pub mod history;
 pub mod read;

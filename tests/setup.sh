@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings what the tests need beside Rust and a C compiler, from Debian's packages: a real sshd for the remote steps, and strace
-# for the crash sweep. Does nothing where all of it is there, so it costs nothing to call before every test run.
+# Brings what the tests need beside Rust and a C compiler, from Debian's packages: a real sshd for the remote steps, strace
+# for the crash sweep, systemd-analyze to judge the shipped unit. Does nothing where all of it is there, so it costs nothing to call before every test run.
 set -euo pipefail
 
 # program → the package that brings it.
@@ -8,6 +8,7 @@ needs=(
   "/usr/sbin/sshd openssh-server"
   "/usr/bin/ssh openssh-client"
   "/usr/bin/strace strace"
+  "/usr/bin/systemd-analyze systemd"
 )
 
 missing=()

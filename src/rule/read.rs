@@ -11,7 +11,10 @@ mod dedupe;
 mod each;
 pub(crate) mod guards;
 pub(crate) mod http;
+mod inline_secret;
 mod matching;
+mod never;
+mod paths;
 mod process;
 mod program;
 mod scope;
@@ -20,6 +23,8 @@ mod ssh;
 mod step;
 mod unavailable;
 
+pub(crate) use each::EACH_BATCH_MAX;
+pub(super) use paths::documented;
 use scope::Scope;
 
 use std::cell::RefCell;
@@ -27,8 +32,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::sandbox::Sandbox;
+use super::sandbox::{Condition, Sandbox, ScriptError};
 use super::test_case::TestCase;
+use super::vocabulary::Vocabulary;
 use super::yaml::doc::Doc;
 use super::yaml::fields::Fields;
 use super::yaml::values::LIST_MAX;
@@ -52,19 +58,43 @@ pub(super) struct Context<'a> {
     regexes: RefCell<HashMap<String, Result<regex::Regex, String>>>,
     /// Looked up once each.
     programs: RefCell<HashMap<PathBuf, Result<PathBuf, program::Problem>>>,
+    /// The scripts that interpreters run, looked up once each.
+    scripts: RefCell<HashMap<PathBuf, Option<program::Problem>>>,
+    /// Compiled once each.
+    conditions: RefCell<HashMap<(Option<String>, String), Result<Condition, Vec<ScriptError>>>>,
+    /// What pushes were seen to have.
+    seen: &'a Vocabulary,
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(config: &'a Config, sandbox: &'a Sandbox) -> Self {
-        Self { config, sandbox, regexes: RefCell::default(), programs: RefCell::default() }
+    pub(super) fn new(config: &'a Config, sandbox: &'a Sandbox, seen: &'a Vocabulary) -> Self {
+        Self {
+            config,
+            sandbox,
+            seen,
+            regexes: RefCell::default(),
+            programs: RefCell::default(),
+            scripts: RefCell::default(),
+            conditions: RefCell::default(),
+        }
     }
+}
+
+/// A rule that was read.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) rule: Rule,
+    /// Where its id is written.
+    pub(super) id: Range<usize>,
+    /// A digest of all that it does and when, without its id and who answers for it.
+    pub(super) print: u64,
 }
 
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    /// Its rules, each with the span of its id.
-    pub(super) rules: Vec<(Rule, Range<usize>)>,
+    /// Its rules.
+    pub(super) rules: Vec<Found>,
     /// Its tests.
     pub(super) tests: Vec<TestCase>,
 }

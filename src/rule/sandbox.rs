@@ -21,9 +21,11 @@ mod functions;
 mod limits;
 mod lookup;
 mod patterns;
+mod split;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
 
 pub use condition::{Condition, Extra};
 pub(super) use convert::to_dynamic;
@@ -33,6 +35,7 @@ pub use limits::{
     ARRAY_ITEMS_MAX, CALL_LEVELS_MAX, DEADLINE, EXPRESSION_DEPTH_MAX, FUNCTIONS_MAX, MAP_ENTRIES_MAX, MODULES_MAX,
     OPERATIONS_MAX, SOURCE_BYTES_MAX, TEXT_BYTES_MAX, VARIABLES_MAX,
 };
+pub use trace::{Part, Seen, Trace, Verdict};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +62,21 @@ pub struct Sandbox {
     /// Every one of [`NAMES`], so that the compiler can tell an unknown variable.
     known: Scope<'static>,
     exports: Exports,
+    /// What the functions of modules read of parameters that are named as the event's names are.
+    module_paths: Vec<ModulePath>,
+}
+
+/// A path of the event that a function of a module reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModulePath {
+    /// The module.
+    pub module: String,
+    /// The path: `incident.title`.
+    pub path: String,
+    /// One-based line in the module's text.
+    pub line: usize,
+    /// One-based column, in characters.
+    pub column: usize,
 }
 
 impl fmt::Debug for Sandbox {
@@ -77,7 +95,8 @@ impl Sandbox {
     /// Every problem at once, each with the place of its module in `modules`.
     pub fn new(modules: &[(String, &Path, String)]) -> Result<Self, Vec<(usize, ScriptError)>> {
         let mut problems = Vec::new();
-        let mut sandbox = Self { engine: engine::build(), known: Scope::new(), exports: Exports::new() };
+        let mut sandbox =
+            Self { engine: engine::build(), known: Scope::new(), exports: Exports::new(), module_paths: Vec::new() };
         for name in NAMES {
             sandbox.known.push_constant(*name, ());
         }
@@ -99,6 +118,11 @@ impl Sandbox {
             }
         }
         for (at, name, ast) in read {
+            let wrong = check::calls(&ast, &sandbox.exports);
+            if !wrong.is_empty() {
+                problems.extend(wrong.into_iter().map(|error| (at, error)));
+                continue;
+            }
             match sandbox.load_module(&ast) {
                 Ok(module) => {
                     sandbox.engine.register_static_module(name, module);
@@ -107,9 +131,17 @@ impl Sandbox {
             }
         }
         if problems.is_empty() {
-            for (at, (_, _, text)) in modules.iter().enumerate() {
-                if let Err(error) = sandbox.parse(&Scope::new(), text, true) {
-                    problems.push((at, error));
+            for (at, (name, _, text)) in modules.iter().enumerate() {
+                match sandbox.parse(&Scope::new(), text, true) {
+                    Ok(ast) => sandbox.module_paths.extend(
+                        check::parameter_paths(&ast).into_iter().map(|(path, line, column)| ModulePath {
+                            module: name.clone(),
+                            path,
+                            line,
+                            column,
+                        }),
+                    ),
+                    Err(error) => problems.push((at, error)),
                 }
             }
         }
@@ -130,7 +162,6 @@ impl Sandbox {
     }
 
     fn load_module(&self, ast: &AST) -> Result<Shared<Module>, ScriptError> {
-        check::calls(ast, &self.exports)?;
         limits::bounded(0, || Module::eval_ast_as_new(Scope::new(), ast, &self.engine))?
             .map(Into::into)
             .map_err(|error| ScriptError::from_rhai(&error, false))
@@ -159,25 +190,30 @@ impl Sandbox {
     /// # Errors
     /// The first problem, at its line and column within `source`.
     pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
-        self.compile_with(source, None)
+        self.compile_or_every_problem(source, None).map_err(|problems| {
+            problems.into_iter().next().unwrap_or_else(|| ScriptError::new("the script cannot be used"))
+        })
     }
 
-    /// [`Sandbox::compile`] for a place that knows one name more: the item of an `each`.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn compile_with(&self, source: &str, item: Option<&str>) -> Result<Condition, ScriptError> {
+    /// The same, with every problem that can be told: the parser stops at its first. `item` is a name that the place
+    /// knows besides: the item of an `each`.
+    pub(super) fn compile_or_every_problem(
+        &self,
+        source: &str,
+        item: Option<&str>,
+    ) -> Result<Condition, Vec<ScriptError>> {
         let ast = match item {
-            None => self.parse(&self.known, source, true)?,
+            None => self.parse(&self.known, source, true),
             Some(item) => {
                 let mut known = self.known.clone();
                 known.push_constant(item, ());
-                self.parse(&known, source, true)?
+                self.parse(&known, source, true)
             }
         };
-        check::calls(&ast, &self.exports)?;
-        check::names_are_constant(&ast)?;
-        Ok(Condition::new(ast, source))
+        let ast = ast.map_err(|error| vec![error])?;
+        let mut problems = check::calls(&ast, &self.exports);
+        problems.extend(check::names_are_constant(&ast).err());
+        if problems.is_empty() { Ok(Condition::new(ast, source)) } else { Err(problems) }
     }
 
     /// Calls `module::function(event)` and gives back what it returns, as JSON.
@@ -197,6 +233,11 @@ impl Sandbox {
         }
         let call = self.compile(&format!("{module}::{function}(event)"))?;
         convert::to_json(&call.evaluate(self, view, extra)?)
+    }
+
+    /// What the functions of modules read of parameters named `event`, `incident` and the like.
+    pub fn module_paths(&self) -> &[ModulePath] {
+        &self.module_paths
     }
 
     /// Whether the module has a function that takes this many arguments.

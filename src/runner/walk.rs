@@ -230,7 +230,8 @@ impl<S: RecordSink> Walk<S> {
     pub(super) fn holds(&self, condition: &Condition, names: &[(&str, Value)]) -> Result<bool, String> {
         let extra = Extra { target: Some(&self.intent.plan.target), now: self.shared.clock.now(), names };
         let view = EventView::new(&self.intent.event);
-        condition.holds(&self.intent.sandbox, &view, extra).map_err(|error| error.to_string())
+        let sandbox = &self.intent.sandbox;
+        condition.holds(sandbox, &view, extra).map_err(|error| condition.say(&error, sandbox, &view, extra))
     }
 
     /// Waits, unless the run has to end.

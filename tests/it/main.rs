@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
+mod check;
 mod commands;
 mod crash;
 mod demo;
@@ -16,12 +17,14 @@ mod guards;
 mod hostile;
 mod init;
 mod once;
+mod operating;
 mod ordering;
 mod program;
 mod pushes;
 mod reload;
 mod rules_library;
 mod send;
+mod service;
 mod ssh;
 mod sshd;
 mod support;

@@ -10,7 +10,7 @@ use crate::rule::yaml::fields::Fields;
 use crate::rule::yaml::{Kind, Node};
 
 /// How many items may be worked on at a time. Each costs processes here, and connections that start at the same moment.
-pub(super) const EACH_BATCH_MAX: usize = 64;
+pub(crate) const EACH_BATCH_MAX: usize = 64;
 /// What an item is called unless `as` says otherwise.
 const ITEM: &str = "item";
 

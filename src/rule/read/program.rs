@@ -40,10 +40,15 @@ pub(super) fn check_script(reader: &Reader<'_>, node: &Node, written: &str) {
     if !path.starts_with(base) {
         return;
     }
-    if !path.exists() {
-        report(reader, node, written, Problem::Missing(path));
-    } else if let Err(distrust) = trust::check(&path, base) {
-        report(reader, node, written, Problem::Unsafe(distrust.to_string(), path));
+    let mut known = reader.cx.scripts.borrow_mut();
+    let problem = known.entry(path.clone()).or_insert_with(|| {
+        if !path.exists() {
+            return Some(Problem::Missing(path));
+        }
+        trust::check(&path, base).err().map(|distrust| Problem::Unsafe(distrust.to_string(), path))
+    });
+    if let Some(problem) = problem {
+        report(reader, node, written, problem.clone());
     }
 }
 

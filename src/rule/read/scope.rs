@@ -25,7 +25,13 @@ pub(super) struct UnknownStep {
     pub(super) hint: String,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
+    /// The step that a path behind `steps.` reads, and what it reads of it.
+    pub(super) fn step_in<'p>(&self, path: &'p str) -> Option<(&'a str, &'p str)> {
+        // The name of a step may hold dots itself.
+        self.steps?.iter().find_map(|name| Some((name.as_str(), path.strip_prefix(name.as_str())?.strip_prefix('.')?)))
+    }
+
     /// What is wrong with `path`, if it reads a step that has not run: its name would be an error each time.
     pub(super) fn unknown_step(&self, path: &str) -> Option<UnknownStep> {
         let rest = match path.strip_prefix("steps") {

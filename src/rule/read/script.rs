@@ -1,7 +1,7 @@
 //! Rhai conditions and templates inside YAML, with their problems shown where they are written.
 
-use super::Reader;
 use super::scope::UnknownStep;
+use super::{Reader, paths};
 use crate::rule::diagnostic::codes;
 use crate::rule::sandbox::Condition;
 use crate::rule::template::{Template, TemplateKind};
@@ -24,28 +24,49 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
         );
         return None;
     }
-    match reader.cx.sandbox.compile_with(text, reader.scope.item) {
+    let mut known = reader.cx.conditions.borrow_mut();
+    let item = reader.scope.item;
+    let compiled = known
+        .entry((item.map(str::to_owned), text.to_owned()))
+        .or_insert_with(|| reader.cx.sandbox.compile_or_every_problem(text, item));
+    match compiled {
         Ok(condition) => {
             for (path, line, column) in condition.paths() {
                 if let Some(problem) = reader.scope.unknown_step(path) {
                     report(reader, doc.inside(node, offset_of(text, *line, *column)), what, &problem);
                 }
             }
-            Some(condition)
+            if !matches!(node.kind, Kind::Bool(_)) {
+                paths::of_condition(reader, node, text, condition);
+            }
+            Some(condition.clone())
         }
-        Err(error) => {
-            let span = match (error.line, node.kind == Kind::Bool(true)) {
-                (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
-                _ => node.head(),
-            };
-            doc.error(codes::INVALID_SCRIPT, span, format!("{what}: {}", error.message));
+        Err(problems) => {
+            for error in problems {
+                let span = match (error.line, node.kind == Kind::Bool(true)) {
+                    (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
+                    _ => node.head(),
+                };
+                doc.error(codes::INVALID_SCRIPT, span, format!("{what}: {}", error.message));
+            }
             None
         }
     }
 }
 
+/// Warns of a condition that gives the same for every event.
+pub(super) fn warn_of_constant(reader: &Reader<'_>, node: &Node, condition: &Condition) {
+    let (given, hint) = match condition.constant(reader.cx.sandbox) {
+        Some(true) => ("true", "it adds nothing to `match`: remove it"),
+        Some(false) => ("false", "the rule would never do anything; to set a rule aside write `mode: off`"),
+        None => return,
+    };
+    let message = format!("`when` is {given} for every event");
+    reader.doc.warn(codes::CONSTANT_CONDITION, node.head(), message, hint);
+}
+
 /// The byte at a one-based line and column (in characters) of a text.
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
+pub(super) fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let mut start = 0;
     for part in text.split_inclusive('\n').take(line.saturating_sub(1)) {
         start += part.len();
@@ -78,6 +99,7 @@ pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, ki
                     report(reader, reader.doc.inside(node, place_of(text, path)), what, &problem);
                 }
             }
+            paths::of_template(reader, node, text, &template);
             Some(template)
         }
         Err(error) => {
