@@ -20,7 +20,7 @@ use crate::guard::{self, Consent, GuardSettings, Proposal, Stage};
 use crate::journal::history::{History, Ordering};
 use crate::journal::record::{Decided, Observed, Outcome, Reservation, RunId};
 use crate::matcher;
-use crate::plan::{self, Plan};
+use crate::plan::{self, EachItems, Plan};
 use crate::rule::sandbox::Extra;
 use crate::rule::step::Step;
 use crate::rule::view::EventView;
@@ -183,15 +183,21 @@ fn decide_rule(
     };
     let mode = rule.mode.min(question.settings.ceiling);
     let run = RunId::derive(&question.event.id, &rule.id, 0);
-    let proposal = first_proposal(question, rule, event, &target, &run);
-    let (decided, plan) = conclude(&proposal, mode, view, event.received_at, history, now);
+    let each = match plan::each_items(&rule.steps, &question.rules.sandbox, view, &target, now) {
+        Ok(each) => each,
+        Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
+    };
+    let items = each.all();
+    let proposal = first_proposal(question, rule, event, (&target, &items), &run);
+    let (decided, plan) = conclude(&proposal, &each, mode, view, event.received_at, history, now);
     (Decided { tally: guard::tally(rule, event, &target, now), ..decided }, plan)
 }
 
-/// What becomes of a proposal whose rule holds: the guards are asked, the plan is made. It waits at most so long `from`
-/// then on.
+/// What becomes of a proposal whose rule holds, and whose lists hold `each`: the guards are asked, the plan is made. It
+/// waits at most so long `from` then on.
 fn conclude(
     proposal: &Proposal<'_>,
+    each: &EachItems,
     mode: Mode,
     view: &EventView<'_>,
     from: Timestamp,
@@ -205,7 +211,7 @@ fn conclude(
             return (plain(rule, Outcome::Suppressed { guard, reason, until }), None);
         }
     };
-    let plan = match plan::steps(steps_of(rule, &consent), view, proposal.target, now) {
+    let plan = match plan::steps(steps_of(rule, &consent), each, view, proposal.target, now) {
         Ok(plan) => plan,
         Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
     };
@@ -236,11 +242,11 @@ fn first_proposal<'a>(
     question: &Question<'a>,
     rule: &'a Rule,
     event: &'a Event,
-    target: &'a str,
+    (target, items): (&'a str, &'a [String]),
     run: &'a RunId,
 ) -> Proposal<'a> {
     let dry = rule.mode.min(question.settings.ceiling) == Mode::DryRun;
-    Proposal { rule, event, target, run, dry, stage: Stage::First, settings: &question.settings.guards }
+    Proposal { rule, event, target, items, run, dry, stage: Stage::First, settings: &question.settings.guards }
 }
 
 /// The steps that the guards allow: the rule's own, or those it escalates to.
@@ -287,6 +293,9 @@ fn condition(
 
 fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: Timestamp) -> Reservation {
     let Proposal { rule, event, target, run, settings, .. } = *proposal;
+    // An escalation does other steps, which go over no list; but it is the answer to what was tried on those items.
+    let acting = if consent.escalate { Proposal { items: &[], ..*proposal } } else { *proposal };
+    let mut gates = guard::gates(&acting).into_iter();
     let guards = &rule.guards;
     let slot_until = match rule.dedupe.lasts {
         DedupeFor::Incident => None,
@@ -299,9 +308,11 @@ fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: 
         slot_until,
         target: target.to_owned(),
         keys: guard::rule_keys(proposal, consent),
-        budget_keys: guard::budget_keys(&settings.budgets, event, target),
-        locks: guard::locks(proposal),
-        gate: guard::gate(proposal),
+        budget_keys: guard::budget_keys(proposal),
+        locks: guard::locks(&acting),
+        gate: gates.next().unwrap_or_default(),
+        more_gates: gates.collect(),
+        items: acting.items.to_vec(),
         counted_until: now.plus(remembered(rule, settings)),
         expires,
         held_until: consent.hold,

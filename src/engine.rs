@@ -344,6 +344,11 @@ fn action_settings(config: &Config, options: &Options, redactor: Arc<Redactor>) 
             limits: config.limits.step,
             cgroups: action::process::Cgroups::find(&config.data),
         },
+        ssh: action::SshSettings {
+            config: config.ssh_config.clone(),
+            sockets: config.data.join("ssh"),
+            agent: std::env::var("SSH_AUTH_SOCK").ok(),
+        },
     }
 }
 

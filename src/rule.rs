@@ -2,6 +2,7 @@
 //!
 //! The raw shape is read loosely and checked wholly; only what passed reaches the rest. This module never acts.
 
+pub mod destination;
 pub mod diagnostic;
 pub mod duration;
 pub mod guards;

@@ -10,12 +10,14 @@
 //! A crash at any point leaves an intent without an end, which recovery makes `interrupted`. As soon as the journal
 //! refuses a record nothing further is done, in any run: what cannot be recorded must not happen.
 
+mod each;
 mod follow_up;
 mod intent;
 mod name;
 mod observer;
 mod results;
 mod retry;
+mod tries;
 mod verify;
 mod walk;
 
@@ -213,6 +215,9 @@ impl<S: RecordSink> Runner<S> {
         if !self.idle_within(grace).await {
             self.shared.stop_all();
             self.idle_within(ENDING_MAX).await;
+        }
+        if self.active_len() == 0 {
+            self.shared.actor.close(&self.shared.settings.load_full()).await;
         }
         self.active_len()
     }

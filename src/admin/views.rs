@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::decide::explain::reason;
 use crate::event::{Event, TimeMark};
 use crate::journal::history::{History, Pause, Run, RunState, Waits};
-use crate::journal::record::{Decided, PauseScope, Phase, Record, RunId, StepResult};
+use crate::journal::record::{Decided, EachPlace, PauseScope, Phase, Record, RunId, StepResult};
 use crate::journal::store::Stored;
 
 /// A push, in a list.
@@ -236,6 +236,9 @@ pub struct StepView {
     pub phase: Phase,
     /// Which step of it, from 0.
     pub step: usize,
+    /// For which item, and which step of it, inside an `each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<EachPlace>,
     /// Its name, or what it does.
     pub name: String,
     /// Which try, from 1.
@@ -299,17 +302,19 @@ impl RunStory {
                     let what = format!("went on from step {} after the daemon died", from_step + 1);
                     story.said.push(SaidView { at: stored.at, what });
                 }
-                Record::StepStarted { phase, step, name, attempt, .. } => story.steps.push(StepView {
+                Record::StepStarted { phase, step, each, name, attempt, .. } => story.steps.push(StepView {
                     phase: *phase,
                     step: *step,
+                    each: each.clone(),
                     name: name.clone(),
                     attempt: *attempt,
                     started_at: stored.at,
                     result: None,
                 }),
-                Record::StepEnded { phase, step, name, attempt, result, .. } => {
+                Record::StepEnded { phase, step, each, name, attempt, result, .. } => {
                     let started = story.steps.iter_mut().rev().find(|view| {
-                        (view.phase, view.step, view.attempt) == (*phase, *step, *attempt) && view.result.is_none()
+                        (view.phase, view.step, &view.each, view.attempt) == (*phase, *step, each, *attempt)
+                            && view.result.is_none()
                     });
                     match started {
                         Some(view) => view.result = Some(result.clone()),
@@ -317,6 +322,7 @@ impl RunStory {
                         None => story.steps.push(StepView {
                             phase: *phase,
                             step: *step,
+                            each: each.clone(),
                             name: name.clone(),
                             attempt: *attempt,
                             started_at: stored.at,

@@ -8,6 +8,7 @@ mod body;
 pub(crate) mod by;
 mod case;
 mod dedupe;
+mod each;
 pub(crate) mod guards;
 pub(crate) mod http;
 mod inline_secret;
@@ -16,11 +17,15 @@ mod never;
 mod paths;
 mod process;
 mod program;
+mod scope;
 mod script;
+mod ssh;
 mod step;
 mod unavailable;
 
+pub(crate) use each::EACH_BATCH_MAX;
 pub(super) use paths::documented;
+use scope::Scope;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -58,11 +63,9 @@ pub(super) struct Context<'a> {
     /// The files of the rules that are run, checked and digested once each.
     sealed: RefCell<HashMap<PathBuf, Result<Arc<Sealed>, Distrust>>>,
     /// Compiled once each.
-    conditions: RefCell<HashMap<String, Result<Condition, Vec<ScriptError>>>>,
+    conditions: RefCell<HashMap<(Option<String>, String), Result<Condition, Vec<ScriptError>>>>,
     /// What pushes were seen to have.
     seen: &'a Vocabulary,
-    /// The names of the steps of the rule that is being read.
-    step_names: RefCell<Vec<String>>,
 }
 
 impl<'a> Context<'a> {
@@ -75,7 +78,6 @@ impl<'a> Context<'a> {
             programs: RefCell::default(),
             sealed: RefCell::default(),
             conditions: RefCell::default(),
-            step_names: RefCell::default(),
         }
     }
 }
@@ -104,7 +106,7 @@ pub(super) fn file(doc: &Doc, cx: &Context<'_>) -> Contents {
     let mut contents = Contents::default();
     let Some(root) = parse(doc) else { return contents };
     let Some(fields) = Fields::open(doc, &root, "the file") else { return contents };
-    let reader = Reader { doc, cx };
+    let reader = Reader { doc, cx, scope: Scope::default() };
     let only_tests = doc.file().file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".test"));
     let rules = if only_tests || fields.has("tests") {
         fields.get("rules")
@@ -126,6 +128,7 @@ pub(super) fn file(doc: &Doc, cx: &Context<'_>) -> Contents {
 struct Reader<'a> {
     doc: &'a Doc,
     cx: &'a Context<'a>,
+    scope: Scope<'a>,
 }
 
 impl Reader<'_> {

@@ -190,14 +190,27 @@ impl Sandbox {
     /// # Errors
     /// The first problem, at its line and column within `source`.
     pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
-        self.compile_or_every_problem(source).map_err(|problems| {
+        self.compile_or_every_problem(source, None).map_err(|problems| {
             problems.into_iter().next().unwrap_or_else(|| ScriptError::new("the script cannot be used"))
         })
     }
 
-    /// The same, with every problem that can be told: the parser stops at its first.
-    pub(super) fn compile_or_every_problem(&self, source: &str) -> Result<Condition, Vec<ScriptError>> {
-        let ast = self.parse(&self.known, source, true).map_err(|error| vec![error])?;
+    /// The same, with every problem that can be told: the parser stops at its first. `item` is a name that the place
+    /// knows besides: the item of an `each`.
+    pub(super) fn compile_or_every_problem(
+        &self,
+        source: &str,
+        item: Option<&str>,
+    ) -> Result<Condition, Vec<ScriptError>> {
+        let ast = match item {
+            None => self.parse(&self.known, source, true),
+            Some(item) => {
+                let mut known = self.known.clone();
+                known.push_constant(item, ());
+                self.parse(&known, source, true)
+            }
+        };
+        let ast = ast.map_err(|error| vec![error])?;
         let mut problems = check::calls(&ast, &self.exports);
         problems.extend(check::names_are_constant(&ast).err());
         if problems.is_empty() { Ok(Condition::new(ast, source)) } else { Err(problems) }

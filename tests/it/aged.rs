@@ -69,10 +69,14 @@ fn records(nth: usize, seq: u64) -> Vec<Record> {
         budget_keys: vec![],
         locks: vec![format!("target:{target}")],
         gate: format!("target:{target}"),
+        more_gates: vec![],
+        items: vec![],
         counted_until: now,
         expires: now,
         held_until: None,
         cancel_on: vec![],
+        channel_name: None,
+        shown: None,
     };
     let decided = Decided {
         rule: rule.clone(),
@@ -110,8 +114,8 @@ fn records(nth: usize, seq: u64) -> Vec<Record> {
             target: target.clone(),
             plan,
         },
-        Record::StepStarted { run: run.clone(), phase, step, name: name.clone(), attempt },
-        Record::StepEnded { run: run.clone(), phase, step, name, attempt, result },
+        Record::StepStarted { run: run.clone(), phase, step, each: None, name: name.clone(), attempt },
+        Record::StepEnded { run: run.clone(), phase, step, each: None, name, attempt, result },
         Record::RunEnded {
             run,
             rule,

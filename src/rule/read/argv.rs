@@ -15,14 +15,23 @@ use crate::rule::trust::Sealed;
 use crate::rule::yaml::Node;
 use table::{FIND_EXEC, INTERPRETERS, Interpreter, Operand, WRAPPERS, Wrapper};
 
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// On this machine, so that a script it names can be looked at.
+    Here,
+    /// On another one.
+    Elsewhere,
+}
+
 /// Checks the arguments of a step; `nodes` are where they are written. Gives the scripts of the rules that it names.
-pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template]) -> Vec<Arc<Sealed>> {
+pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template], runs: Runs) -> Vec<Arc<Sealed>> {
     let args: Vec<Arg<'_>> = nodes
         .iter()
         .zip(argv)
         .map(|(node, template)| Arg { node, text: template.source(), literal: template.is_literal() })
         .collect();
-    let mut check = Check { reader, refused: false, scripts: Vec::new() };
+    let mut check = Check { reader, runs, refused: false, scripts: Vec::new() };
     check.command(&args);
     if !check.refused {
         warn_of_options(reader, &args);
@@ -39,6 +48,7 @@ struct Arg<'a> {
 
 struct Check<'r> {
     reader: &'r Reader<'r>,
+    runs: Runs,
     refused: bool,
     scripts: Vec<Arc<Sealed>>,
 }
@@ -132,7 +142,7 @@ impl Check<'_> {
             } else if interpreter.operand == Operand::Script {
                 if !code_given && !arg.literal {
                     self.refuse(*arg, &format!("`{name}` would run the script that its value names"));
-                } else if !code_given && arg.text.contains('/') {
+                } else if self.runs == Runs::Here && !code_given && arg.text.contains('/') {
                     self.scripts.extend(program::check_script(self.reader, arg.node, arg.text));
                 }
                 // What stands behind the script, or behind the code, is data for it.

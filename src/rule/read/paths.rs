@@ -115,23 +115,9 @@ fn label(reader: &Reader<'_>, path: &str, name: &str) -> Option<Slip> {
 }
 
 fn step(reader: &Reader<'_>, rest: &str) -> Option<Slip> {
-    let (name, behind) = rest.split_once('.').map_or((rest, None), |(name, behind)| (name, Some(behind)));
-    let names = reader.cx.step_names.borrow();
-    if !names.iter().any(|known| known == name) {
-        let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let hint = match nearest(name, &known) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "a step is known to later ones by its `name`".to_owned(),
-        };
-        return Some(Slip {
-            code: codes::UNKNOWN_PATH,
-            before: "steps.".len(),
-            name: name.to_owned(),
-            message: format!("no step of the rule is named `{name}`"),
-            hint,
-        });
-    }
-    let mut found = of(OF_STEP, &format!("steps.{name}"), behind?)?;
+    // A step that has not run is told as an error, by its scope.
+    let (name, behind) = reader.scope.step_in(rest)?;
+    let mut found = of(OF_STEP, &format!("steps.{name}"), behind)?;
     found.hint = documented(&found.name, OF_STEP);
     Some(found)
 }

@@ -8,7 +8,7 @@ use crate::rule::diagnostic::codes;
 use crate::rule::yaml::fields::Fields;
 
 /// Kinds of step that are refused.
-const STEP_KINDS: &[&str] = &["ssh", "flashduty", "each"];
+const STEP_KINDS: &[&str] = &["flashduty"];
 
 /// Asks for the keys of steps that are not available, and refuses those that are written. Whether any was.
 pub(super) fn steps(reader: &Reader<'_>, fields: &Fields<'_>) -> usize {

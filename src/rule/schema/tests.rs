@@ -16,7 +16,7 @@ use crate::rule::yaml::fields::READ;
 use crate::rule::yaml::{Kind, Node, parse};
 
 /// Mappings that no reader opens, because this version refuses the key that leads to them.
-const REFUSED_BY_THE_READER: &[&str] = &["`ssh`", "`flashduty`", "`resolve`", "`field`", "`each`"];
+const REFUSED_BY_THE_READER: &[&str] = &["`flashduty`", "`resolve`", "`field`"];
 
 /// A rule file with every mapping of the language in it.
 const EVERY_KEY: &str = r#"rules:
@@ -56,6 +56,14 @@ const EVERY_KEY: &str = r#"rules:
           url: https://inventory.internal/api/{{ target }}
           json: { host: "{{ target }}", n: [1, null, 2.5, true] }
           expect: { status: [2xx, 404], when: response.json.ok == true }
+      - ssh: { host: "{{ target }}", port: 22, user: ops, run: [uptime, -p], env: { N: 5 }, stdin: none, exit_codes: [0, 1] }
+      - each:
+          in: labels.hosts.split(",")
+          as: host
+          batch: 2
+          tolerance: 1
+          steps: [ { ssh: { host: "{{ host }}", shell: uptime } } ]
+      - each: { in: [a, 5], steps: [ { wait: 1s } ] }
       - wait: 5m
     verify: { within: 5m, steps: [ { run: [./scripts/heal.sh] } ] }
     on_success: []
