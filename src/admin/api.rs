@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::views::{DecisionView, EventView, PauseView, RunStory, RunView, StatusView};
+use super::views::{DecisionView, EventView, PauseView, RefusedReloadView, RunStory, RunView, StatusView};
 use crate::engine::{Handle, Refusal, ReloadError};
 use crate::journal::record::{Record, RunId};
 use crate::journal::store::{StoreError, Stored};
@@ -76,8 +76,10 @@ pub struct PauseRequest {
 }
 
 pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
+    let refused = handle.refused_reload();
+    let reload_refused = refused.map(|refused| RefusedReloadView { at: refused.at, reason: refused.reason.clone() });
     let view = handle
-        .inspect(|history, in_force, now| StatusView {
+        .inspect(move |history, in_force, now| StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             generation: in_force.rules.generation,
             rules: in_force.rules.rules.len(),
@@ -85,9 +87,16 @@ pub(super) async fn status(handle: &Handle) -> Result<StatusView, ApiError> {
             paused: history.paused(now).map(|pause| PauseView { reason: pause.reason.clone(), until: pause.until }),
             runs_active: history.runs.active_len(),
             runs_waiting: history.runs.waiting_len(),
+            reload_refused,
         })
         .await?;
     Ok(view)
+}
+
+/// That what lies on disk is not in force, if so. The daemon goes on with what it has, so it is ready all the same.
+pub(super) fn reload_note(handle: &Handle) -> Option<String> {
+    let refused = handle.refused_reload()?;
+    Some(format!("the reload at {} was refused, and the rules before it stay in force: {}", refused.at, refused.reason))
 }
 
 /// Why the daemon is not ready; `None` where it is.

@@ -18,7 +18,6 @@ use tokio::sync::{Semaphore, watch};
 
 use super::routes::{Guard, routes};
 use crate::config::Admin;
-use crate::config::secret::Secret;
 use crate::engine::Handle;
 
 /// How many connections each admin listener has at a time: people and scrapers, not senders.
@@ -47,9 +46,6 @@ pub enum AdminError {
         /// Why.
         source: std::io::Error,
     },
-    /// The token cannot be used.
-    #[error(transparent)]
-    Token(#[from] crate::config::secret::SecretError),
     /// TCP without a token.
     #[error("the admin address {0} needs `admin.token`: without it, anybody who can connect could run remediation")]
     NoToken(SocketAddr),
@@ -61,10 +57,12 @@ pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool
     let mut tasks = vec![tokio::spawn(accept_unix(socket, handle.clone(), stopping.clone()))];
     let mut tcp = None;
     if let Some(addr) = admin.listen {
-        let token: Secret = admin.token.as_ref().ok_or(AdminError::NoToken(addr))?.resolve()?;
+        if handle.admin_token().is_none() {
+            return Err(AdminError::NoToken(addr));
+        }
         let listener = TcpListener::bind(addr).await.map_err(|source| AdminError::Listen { addr, source })?;
         tcp = listener.local_addr().ok();
-        tasks.push(tokio::spawn(accept_tcp(listener, handle, Guard::Token(Arc::new(token)), stopping)));
+        tasks.push(tokio::spawn(accept_tcp(listener, handle, Guard::Token, stopping)));
     }
     Ok(Served { socket: admin.socket.clone(), tcp, tasks })
 }

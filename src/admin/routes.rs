@@ -1,7 +1,6 @@
 //! The admin routes.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -21,15 +20,17 @@ const BODY_BYTES_MAX: u64 = 64 * 1024;
 pub(super) enum Guard {
     /// Nothing: only the owner of the socket could connect.
     Owner,
-    /// A bearer token.
-    Token(Arc<Secret>),
+    /// The bearer token of the config in force.
+    Token,
 }
 
 impl Guard {
-    fn lets_in(&self, authorization: Option<&str>) -> bool {
-        match self {
-            Self::Owner => true,
-            Self::Token(token) => {
+    fn lets_in(&self, token: Option<&Secret>, authorization: Option<&str>) -> bool {
+        match (self, token) {
+            (Self::Owner, _) => true,
+            // A config without a token has no TCP listener; the one that is still open from before lets nobody in.
+            (Self::Token, None) => false,
+            (Self::Token, Some(token)) => {
                 let given = authorization.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
                 // Digests have one length, so the comparison tells nothing about the token's.
                 let (given, token) = (blake3::hash(given.as_bytes()), blake3::hash(token.expose().as_bytes()));
@@ -42,7 +43,7 @@ impl Guard {
     fn who(&self) -> &'static str {
         match self {
             Self::Owner => "the owner of the admin socket",
-            Self::Token(_) => "a bearer of the admin token",
+            Self::Token => "a bearer of the admin token",
         }
     }
 }
@@ -61,6 +62,7 @@ pub(super) fn routes(
     guard: Guard,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
     let who = guard.who();
+    let gate = handle.clone();
     let with = {
         let handle = handle.clone();
         warp::any().map(move || handle.clone())
@@ -75,7 +77,7 @@ pub(super) fn routes(
     let healthz = warp::path!("healthz").and(warp::get()).map(|| json(StatusCode::OK, &Simple { status: "alive" }));
     let readyz = warp::path!("readyz").and(warp::get()).and(with.clone()).then(|handle: Handle| async move {
         match api::not_ready(&handle).await {
-            None => json(StatusCode::OK, &Simple { status: "ready" }),
+            None => json(StatusCode::OK, &Ready { status: "ready", note: api::reload_note(&handle) }),
             Some(reason) => error(StatusCode::SERVICE_UNAVAILABLE, "not-ready", &reason),
         }
     });
@@ -133,14 +135,17 @@ pub(super) fn routes(
     let api = status.or(events).unify().or(event).unify().or(runs).unify().or(run).unify();
     let acts = act.or(pause).unify().or(resume).unify().or(reload).unify();
     let all = open.or(api).unify().or(acts).unify();
-    allowed(guard).and(all).recover(refused).unify()
+    allowed(guard, gate).and(all).recover(refused).unify()
 }
 
 /// Lets only those in who may; says nothing to the others about what is there.
-fn allowed(guard: Guard) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static {
+fn allowed(
+    guard: Guard,
+    handle: Handle,
+) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static {
     warp::header::optional::<String>("authorization")
         .and_then(move |authorization: Option<String>| {
-            let lets_in = guard.lets_in(authorization.as_deref());
+            let lets_in = guard.lets_in(handle.admin_token().as_deref(), authorization.as_deref());
             async move { if lets_in { Ok(()) } else { Err(warp::reject::custom(Unauthorized)) } }
         })
         .untuple_one()
@@ -150,6 +155,14 @@ fn allowed(guard: Guard) -> impl Filter<Extract = (), Error = Rejection> + Clone
 struct Unauthorized;
 
 impl warp::reject::Reject for Unauthorized {}
+
+#[derive(Debug, Serialize)]
+struct Ready {
+    status: &'static str,
+    /// What a person should look at although the daemon works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
 
 #[derive(Debug, Serialize)]
 struct Simple {

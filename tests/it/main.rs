@@ -13,6 +13,7 @@ mod explain;
 mod fail_closed;
 mod guards;
 mod hostile;
+mod hot_reload;
 mod init;
 mod once;
 mod ordering;

@@ -1,0 +1,135 @@
+//! Notices that config, rules, scripts or secrets changed on disk, and has them read again.
+//!
+//! # Theory of operation
+//!
+//! What the kernel reports is only a hint. After it has been quiet for a moment, the [`Inputs`] are looked at and
+//! compared with what they were when they were last read; only a difference leads to a reload. So a storm of reports,
+//! an editor's temporary files and writes beside the config cost one look, and nothing is read again because it was
+//! read. Folders are watched rather than files, since editors and deployments put a new file in the place of the old
+//! one, and the folders in which links lie that lead to an input are watched too, since a deployment may swap such a
+//! link. Folders that come to be are watched before they are looked at, so that nothing falls in between.
+//!
+//! Where the kernel reports nothing (a network file system, or its watches used up), a look is taken from time to time
+//! all the same. A set that was refused is not tried again before something changes.
+
+mod inputs;
+
+pub use inputs::{Fingerprint, Inputs, Stamp};
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+use super::Handle;
+use crate::config::Config;
+
+/// How long nothing must have been reported before the files are looked at. An editor or `git pull` writes several
+/// files within this; a person hardly notices it.
+const QUIET: Duration = Duration::from_millis(300);
+/// How many times [`QUIET`] is waited for while reports keep coming: something that writes without a pause must not
+/// keep a fix from coming into force.
+const QUIETS_MAX: u32 = 10;
+/// How often the files are looked at without any report.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often folders may come and go while watches are being set, until the next look has to do.
+const SETTLING_MAX: usize = 4;
+
+/// What was read last, whether it came into force or was refused.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Whose files are watched: the last config that was valid in itself.
+    pub(super) config: Arc<Config>,
+    /// What they were like just before they were read.
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// Has changes on disk come into force, and reloads that were asked for, until the task is aborted.
+pub(super) async fn watch(handle: Handle) {
+    let (hint, mut hints) = mpsc::channel::<()>(1);
+    let mut watched = Watched::default();
+    loop {
+        watched = watched.follow(handle.seen(), hint.clone()).await;
+        handle.reload_if_changed().await;
+        tokio::select! {
+            _ = hints.recv() => settle(&mut hints).await,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            // What is wrong with the new set is logged; the old one goes on.
+            () = handle.asked_to_reload() => drop(handle.reload(false).await),
+        }
+    }
+}
+
+/// Waits until no more is reported.
+async fn settle(hints: &mut mpsc::Receiver<()>) {
+    for _ in 0..QUIETS_MAX {
+        if tokio::time::timeout(QUIET, hints.recv()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The folders that the kernel reports on.
+#[derive(Default)]
+struct Watched {
+    folders: BTreeSet<inputs::Folder>,
+    /// Nobody asks it anything: it reports until it is dropped.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Watched {
+    /// Watches every folder that matters now.
+    async fn follow(self, seen: Arc<Seen>, hint: mpsc::Sender<()>) -> Self {
+        let followed = tokio::task::spawn_blocking(move || self.follow_now(&seen.config, &hint)).await;
+        // It does not panic; were it to, the files are still looked at from time to time.
+        followed.unwrap_or_default()
+    }
+
+    fn follow_now(mut self, config: &Config, hint: &mpsc::Sender<()>) -> Self {
+        for _ in 0..SETTLING_MAX {
+            let folders = Inputs::look(config).folders;
+            if folders == self.folders {
+                break;
+            }
+            let paths: Vec<PathBuf> = folders.iter().map(|folder| folder.path.clone()).collect();
+            match watcher(&paths, hint.clone()) {
+                Ok(watcher) => self = Self { folders, _watcher: Some(watcher) },
+                Err(error) => {
+                    let every = LOOK_EVERY.as_secs();
+                    tracing::warn!(
+                        %error,
+                        "changes of rules and config are not reported, so they come into force within {every} s, or \
+                         with `stanch reload`"
+                    );
+                    // What it watched stays watched; it is not tried again before the folders change.
+                    self.folders = folders;
+                    break;
+                }
+            }
+        }
+        self
+    }
+}
+
+fn watcher(folders: &[PathBuf], hint: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading is reported too, and we read ourselves. An error may stand for reports that were lost.
+        let is_read = event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_)) && !event.need_rescan());
+        if !is_read {
+            // A full channel holds a hint already.
+            hint.try_send(()).ok();
+        }
+    })?;
+    for folder in folders {
+        match watcher.watch(folder, RecursiveMode::NonRecursive) {
+            Ok(()) => {}
+            // One that went away meanwhile shows as a difference at the next look.
+            Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(watcher)
+}
