@@ -8,6 +8,7 @@
 pub mod explain;
 pub mod turn;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +19,8 @@ use crate::guard::{self, Consent, GuardSettings, Proposal, Stage};
 use crate::journal::history::{History, Ordering};
 use crate::journal::record::{Decided, Observed, Outcome, Reservation, RunId};
 use crate::matcher;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, PlanError};
 use crate::rule::sandbox::{Extra, ScriptError};
-use crate::rule::step::Step;
 use crate::rule::view::EventView;
 use crate::rule::{DedupeFor, LatePolicy, Mode, Rule, RuleSet};
 
@@ -188,7 +188,7 @@ fn decide_rule(
             return (Decided { tally, ..plain(rule, outcome) }, None);
         }
     };
-    let plan = match plan::steps(steps_of(rule, &consent), view, &target, now) {
+    let plan = match planned(rule, question.rules, &consent, view, &target, now) {
         Ok(plan) => plan,
         Err(error) => {
             let outcome = Outcome::PlanError { message: error.to_string() };
@@ -208,12 +208,20 @@ fn decide_rule(
     (decided, Some(plan))
 }
 
-/// The steps that the guards allow: the rule's own, or those it escalates to.
-fn steps_of<'r>(rule: &'r Rule, consent: &Consent) -> &'r [Arc<Step>] {
-    match &rule.guards.attempts {
-        Some(attempts) if consent.escalate => &attempts.then,
-        _ => &rule.steps,
-    }
+/// The steps that the guards allow, rendered: the rule's own, or those it escalates to.
+fn planned(
+    rule: &Rule,
+    rules: &RuleSet,
+    consent: &Consent,
+    view: &EventView<'_>,
+    target: &str,
+    now: Timestamp,
+) -> Result<Plan, PlanError> {
+    let steps = match &rule.guards.attempts {
+        Some(attempts) if consent.escalate => Cow::Borrowed(attempts.then.as_slice()),
+        _ => plan::steps_of(rule, &rules.sandbox, view, target, now)?,
+    };
+    plan::steps(&steps, view, target, now)
 }
 
 /// How a `match` block is held against an event.

@@ -9,7 +9,7 @@ mod render;
 mod tests;
 
 pub use environment::{PATH, environment};
-pub use render::{ARGUMENT_BYTES_MAX, PlanError, TARGET_CHARS_MAX, plan, render_step, steps, target};
+pub use render::{ARGUMENT_BYTES_MAX, PlanError, TARGET_CHARS_MAX, render_step, steps, steps_of, target};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -7,14 +7,14 @@ pub use walk::{Next, Walk};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, apart, condition, steps_of};
+use super::{Settings, apart, condition, planned};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
 use crate::journal::history::{History, Run, RunState, Waits};
 use crate::journal::record::{Outcome, Record, RunEnd, RunId};
 use crate::matcher;
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::rule::view::EventView;
 use crate::rule::{Mode, Rule, RuleSet};
 
@@ -173,7 +173,7 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if consent.queued.is_some() {
         return Ok(Turn::Wait);
     }
-    let plan = plan::steps(steps_of(rule, &consent), &view, &target, now).map_err(|error| error.to_string())?;
+    let plan = planned(rule, rules, &consent, &view, &target, now).map_err(|error| error.to_string())?;
     drop(view);
     Ok(Turn::Start(Box::new(Start { rule: Arc::clone(rule), plan, event })))
 }

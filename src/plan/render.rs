@@ -1,5 +1,6 @@
 //! Rendering a rule's target and steps for one event.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCal
 use crate::clock::Timestamp;
 use crate::event::Entity;
 use crate::rule::Rule;
+use crate::rule::sandbox::Sandbox;
 use crate::rule::step::{Action, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
 use crate::rule::template::{Template, TemplateNames};
 use crate::rule::view::EventView;
@@ -74,12 +76,24 @@ pub fn steps(steps: &[Arc<Step>], view: &EventView<'_>, target: &str, now: Times
     Ok(Plan { target: target.to_owned(), steps: planned })
 }
 
-/// What `rule` would do for the event: its target, and its own steps.
+/// The steps that the rule itself names, or that its function returns for the event.
 ///
 /// # Errors
-/// Everything that [`target`] and [`steps`] refuse.
-pub fn plan(rule: &Rule, view: &EventView<'_>, now: Timestamp) -> Result<Plan, PlanError> {
-    steps(&rule.steps, view, &target(rule, view, now)?, now)
+/// What is wrong with the function or with what it returned.
+pub fn steps_of<'r>(
+    rule: &'r Rule,
+    sandbox: &Sandbox,
+    view: &EventView<'_>,
+    target: &str,
+    now: Timestamp,
+) -> Result<Cow<'r, [Arc<Step>]>, PlanError> {
+    match &rule.steps_from {
+        None => Ok(Cow::Borrowed(&rule.steps)),
+        Some(from) => {
+            let returned = from.steps(sandbox, view, target, now);
+            returned.map(Cow::Owned).map_err(|message| PlanError::new("steps_from", message))
+        }
+    }
 }
 
 /// What `rule` would act on: its rendered `target`, else the incident of the event, else its alert.

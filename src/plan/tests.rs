@@ -82,6 +82,7 @@ fn rule(target: Option<&str>, steps: Vec<Step>) -> Rule {
         late: LatePolicy::Ignore,
         guards: Guards::default(),
         steps: steps.into_iter().map(Arc::new).collect(),
+        steps_from: None,
         verify: None,
         on_success: Vec::new(),
         on_failure: Vec::new(),
@@ -91,7 +92,9 @@ fn rule(target: Option<&str>, steps: Vec<Step>) -> Rule {
 
 fn planned(target: Option<&str>, steps: Vec<Step>, labels: &Value) -> Result<Plan, String> {
     let event = event(labels);
-    plan(&rule(target, steps), &EventView::new(&event), NOW).map_err(|error| error.to_string())
+    let (rule, view) = (rule(target, steps), EventView::new(&event));
+    let plan = super::target(&rule, &view, NOW).and_then(|target| super::steps(&rule.steps, &view, &target, NOW));
+    plan.map_err(|error| error.to_string())
 }
 
 #[test]

@@ -181,7 +181,10 @@ impl Case {
     fn intent(&self, run: &str) -> Intent {
         let rule = self.rules.rules.first().expect("there is one");
         let event = Arc::new(event());
-        let plan = plan::plan(rule, &EventView::new(&event), NOW).expect("it renders");
+        let view = EventView::new(&event);
+        let plan = plan::target(rule, &view, NOW).and_then(|target| plan::steps(&rule.steps, &view, &target, NOW));
+        let plan = plan.expect("it renders");
+        drop(view);
         let (rule, sandbox) = (Arc::clone(rule), Arc::clone(&self.rules.sandbox));
         Intent { run: self.id(run), rule, sandbox, event, plan, generation: 7 }
     }

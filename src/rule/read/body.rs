@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::template::TemplateKind;
 use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
-use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, unavailable};
+use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, steps_from};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
 use crate::rule::yaml::Node;
@@ -37,15 +37,20 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
         .and_then(|node| doc.choice(node, "`late`", &[("ignore", LatePolicy::Ignore), ("newest", LatePolicy::Newest)]))
         .unwrap_or_default();
     let guards = fields.get("guards").map(|node| guards::read(reader, node, has_target)).unwrap_or_default();
-    let steps = if fields.has("steps_from") {
-        unavailable::steps_from(reader, &fields);
+    let steps_from = fields.entry("steps_from");
+    let steps = if let (Some((key, _)), true) = (steps_from, fields.has("steps")) {
+        let hint = "a function that returns the steps returns all of them";
+        doc.error_hint(codes::INVALID_VALUE, key.span.clone(), "a rule has either `steps` or `steps_from`", hint);
         fields.get("steps").map(|node| steps(reader, node, "`steps`")).unwrap_or_default()
+    } else if fields.has("steps_from") {
+        Vec::new()
     } else {
         fields
             .require("steps", "say what it does: `steps: [ { run: [./scripts/heal.sh] } ]`")
             .map(|node| steps(reader, node, "`steps`"))
             .unwrap_or_default()
     };
+    let steps_from = steps_from.and_then(|(_, node)| steps_from::read(reader, node));
     let verify = fields.get("verify").and_then(|node| verify(reader, node));
     let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
     let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
@@ -64,6 +69,7 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
         late,
         guards,
         steps,
+        steps_from,
         verify,
         on_success,
         on_failure,

@@ -1,6 +1,8 @@
 //! Which file a program's name stands for, and whether it may be run.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Reader;
 use crate::rule::diagnostic::codes;
@@ -9,6 +11,50 @@ use crate::rule::yaml::Node;
 
 /// Where bare names are looked for: the fixed `PATH` of every step.
 pub(super) const SEARCH: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// What is known of programs, by how they are written.
+#[derive(Debug)]
+pub(super) enum Programs {
+    /// Each is looked up once, when it is first asked for.
+    LookedUp(HashMap<String, Result<PathBuf, Problem>>),
+    /// Nothing further is looked up.
+    Known(Arc<Known>),
+}
+
+/// What was found out beforehand, so that who reads later looks at no file.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    programs: HashMap<String, Result<PathBuf, Problem>>,
+    scripts: HashMap<String, Option<Problem>>,
+}
+
+impl Known {
+    /// What these texts are as programs, and as scripts for an interpreter.
+    pub(super) fn of<'t>(texts: impl Iterator<Item = &'t str>, base: &Path) -> Self {
+        let mut known = Self::default();
+        for text in texts.filter(|text| !text.is_empty() && !text.chars().any(char::is_control)) {
+            known.programs.insert(text.to_owned(), find(text, base));
+            known.scripts.insert(text.to_owned(), script_problem(text, base));
+        }
+        known
+    }
+}
+
+impl Programs {
+    fn lookup(&mut self, written: &str, base: &Path) -> Result<PathBuf, Problem> {
+        match self {
+            Self::LookedUp(found) => found.entry(written.to_owned()).or_insert_with(|| find(written, base)).clone(),
+            Self::Known(known) => known.programs.get(written).cloned().unwrap_or(Err(Problem::Unknown)),
+        }
+    }
+
+    fn script(&self, written: &str, base: &Path) -> Option<Problem> {
+        match self {
+            Self::LookedUp(_) => script_problem(written, base),
+            Self::Known(known) => known.scripts.get(written).cloned().unwrap_or(Some(Problem::Unknown)),
+        }
+    }
+}
 
 /// What is wrong with a program.
 #[derive(Debug, Clone)]
@@ -21,12 +67,13 @@ pub(super) enum Problem {
     NotExecutable(PathBuf),
     /// Others could change it.
     Unsafe(String, PathBuf),
+    /// It was made by a script, so nothing could be known of it when the rules were loaded.
+    Unknown,
 }
 
 /// The absolute path of a program, reporting what is wrong with it.
 pub(super) fn resolve(reader: &Reader<'_>, node: &Node, written: &str) -> PathBuf {
-    let base = &reader.cx.config.base;
-    let found = lookup(reader, written, base);
+    let found = reader.cx.programs.borrow_mut().lookup(written, &reader.cx.config.base);
     match found {
         Ok(path) => path,
         Err(problem) => report(reader, node, written, problem),
@@ -35,21 +82,21 @@ pub(super) fn resolve(reader: &Reader<'_>, node: &Node, written: &str) -> PathBu
 
 /// Checks a script that an interpreter is told to run; it need not be executable.
 pub(super) fn check_script(reader: &Reader<'_>, node: &Node, written: &str) {
-    let base = &reader.cx.config.base;
-    let path = absolute(base, written);
-    if !path.starts_with(base) {
-        return;
-    }
-    if !path.exists() {
-        report(reader, node, written, Problem::Missing(path));
-    } else if let Err(distrust) = trust::check(&path, base) {
-        report(reader, node, written, Problem::Unsafe(distrust.to_string(), path));
+    let problem = reader.cx.programs.borrow().script(written, &reader.cx.config.base);
+    if let Some(problem) = problem {
+        report(reader, node, written, problem);
     }
 }
 
-fn lookup(reader: &Reader<'_>, written: &str, base: &Path) -> Result<PathBuf, Problem> {
-    let mut known = reader.cx.programs.borrow_mut();
-    known.entry(PathBuf::from(written)).or_insert_with(|| find(written, base)).clone()
+fn script_problem(written: &str, base: &Path) -> Option<Problem> {
+    let path = absolute(base, written);
+    if !path.starts_with(base) {
+        return None;
+    }
+    if !path.exists() {
+        return Some(Problem::Missing(path));
+    }
+    trust::check(&path, base).err().map(|distrust| Problem::Unsafe(distrust.to_string(), path))
 }
 
 fn find(written: &str, base: &Path) -> Result<PathBuf, Problem> {
@@ -83,6 +130,12 @@ fn absolute(base: &Path, written: &str) -> PathBuf {
 fn report(reader: &Reader<'_>, node: &Node, written: &str, problem: Problem) -> PathBuf {
     let (doc, span) = (reader.doc, node.span.clone());
     match problem {
+        Problem::Unknown => {
+            let message = format!("`{written}` does not stand in a script as it is, so it could not be checked");
+            let hint = "write the program as one text, and what changes as arguments";
+            doc.error_hint(codes::TEMPLATE_NOT_LITERAL, span, message, hint);
+            PathBuf::from(written)
+        }
         Problem::Missing(path) => {
             let message = format!("`{written}` does not exist ({})", path.display());
             doc.error_hint(codes::PROGRAM_MISSING, span, message, "relative paths begin at the config file's folder");

@@ -264,7 +264,7 @@ const ONE_EACH: &[(&str, &str)] = &[
     ("dedupe-key", "rules: [ { id: a, dedupe: { by: [channel] } } ]\n"),
     ("counts-without-target", "rules: [ { id: a, guards: { rate: { max: 1, per: 1h, by: target } } } ]\n"),
     ("step-kind", "rules: [ { id: a, steps: [ { wait: 1s, shell: x } ] } ]\n"),
-    ("not-available", "rules: [ { id: a, steps_from: a::b } ]\n"),
+    ("not-available", "rules: [ { id: a, guards: { recheck: incident } } ]\n"),
     ("program-missing", "rules: [ { id: a, steps: [ { run: [./nope.sh] } ] } ]\n"),
     ("program-not-here", "rules: [ { id: a, steps: [ { run: [no-such-program] } ] } ]\n"),
     ("program-unsafe", "rules: [ { id: a, steps: [ { run: [./stanch.yaml] } ] } ]\n"),
@@ -378,7 +378,6 @@ fn what_this_version_cannot_do_is_refused() {
     check(&step("flashduty: { comment: x }"), &["6:9 not-available"]);
     check(&step("each: { in: x, as: y, steps: [] }"), &["6:9 not-available"]);
     check(&rule("guards: { recheck: incident }"), &["6:15 not-available"]);
-    check(&rule("steps_from: a::b"), &["6:5 not-available"]);
 }
 
 #[test]
