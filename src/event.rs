@@ -3,11 +3,13 @@
 //! This module does no I/O. A body is parsed once, here; everything later works on the parsed value. Unknown
 //! event types and fields are kept, since the vendor may add some at any time.
 
+mod document;
 mod json;
 pub mod path;
 mod read;
 mod view;
 
+pub use document::{Document, Elements, Entries, Item};
 pub use read::{BodyError, IMPLAUSIBLE_BEFORE_MS, MAX_DEPTH, MAX_ID_CHARS, payload, read};
 pub use view::view;
 
@@ -16,7 +18,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 
@@ -143,7 +144,7 @@ pub struct Event {
     /// The alert it is about, for alert events.
     pub alert_id: Option<Arc<str>>,
     /// The whole payload. Always an object; an integer beyond 64 bits stands in it as the text of its digits.
-    pub payload: Value,
+    pub payload: Document,
     /// The body as received, byte for byte.
     pub body: Bytes,
     /// BLAKE3 of `body`.
@@ -152,17 +153,17 @@ pub struct Event {
 
 impl Event {
     /// The `incident` or `alert` object; empty where it is missing.
-    pub fn subject(&self) -> &Map<String, Value> {
+    pub fn subject(&self) -> Item<'_> {
         let name = match self.entity {
             Entity::Incident(_) => "incident",
             Entity::Alert(_) => "alert",
         };
-        object(self.payload.get(name))
+        object(self.payload.root().get(name))
     }
 
     /// A text field of the subject, `None` where it is absent or not text.
     fn text(&self, name: &str) -> Option<&str> {
-        self.subject().get(name).and_then(Value::as_str)
+        self.subject().get(name).and_then(Item::as_str)
     }
 
     /// The title of the incident or alert.
@@ -202,18 +203,18 @@ impl Event {
     }
 
     /// The labels; empty where there are none, as for an incident made by hand.
-    pub fn labels(&self) -> &Map<String, Value> {
+    pub fn labels(&self) -> Item<'_> {
         object(self.subject().get("labels"))
     }
 
     /// The custom fields; empty where there are none.
-    pub fn fields(&self) -> &Map<String, Value> {
+    pub fn fields(&self) -> Item<'_> {
         object(self.subject().get("fields"))
     }
 
     /// The id of the channel; `None` where it is absent or 0, which the vendor uses for "none".
     pub fn channel_id(&self) -> Option<i64> {
-        self.subject().get("channel_id").and_then(Value::as_i64).filter(|id| *id != 0)
+        self.subject().get("channel_id").and_then(Item::as_i64).filter(|id| *id != 0)
     }
 
     /// The name of the channel.
@@ -222,23 +223,23 @@ impl Event {
     }
 
     /// Who acted, for events that a person caused.
-    pub fn person(&self) -> Option<&Map<String, Value>> {
-        self.payload.get("person").and_then(Value::as_object)
+    pub fn person(&self) -> Option<Item<'_>> {
+        self.payload.root().get("person").filter(|person| person.is_object())
     }
 
     /// This event with the state that `newest`, a later event of the same entity, brought: what happened stays as
     /// it was, what is known is the latest.
     pub fn with_state_of(&self, newest: &Self) -> Self {
-        let mut payload = newest.payload.clone();
-        if let Some(fields) = payload.as_object_mut() {
-            for name in ["event_id", "event_type", "event_time", "person"] {
-                match self.payload.get(name) {
-                    Some(value) => fields.insert(name.to_owned(), value.clone()),
-                    None => fields.remove(name),
-                };
-            }
+        let mut payload = newest.payload.root().to_map();
+        for name in ["event_id", "event_type", "event_time", "person"] {
+            match self.payload.root().get(name) {
+                Some(value) => payload.insert(name.to_owned(), value.to_value()),
+                None => payload.remove(name),
+            };
         }
-        let body = Bytes::from(payload.to_string());
+        let body = Bytes::from(serde_json::Value::Object(payload).to_string());
+        // It was made of what was read before, so that it can be read again.
+        let payload = read::document(&body).unwrap_or_default();
         Self { payload, body_hash: *blake3::hash(&body).as_bytes(), body, ..self.clone() }
     }
 
@@ -268,7 +269,6 @@ pub fn only_annotates(event_type: &str) -> bool {
     }
 }
 
-fn object(value: Option<&Value>) -> &Map<String, Value> {
-    static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    value.and_then(Value::as_object).unwrap_or(&EMPTY)
+fn object(value: Option<Item<'_>>) -> Item<'_> {
+    value.filter(|value| value.is_object()).unwrap_or_else(Item::empty)
 }

@@ -10,9 +10,7 @@ pub use index::Index;
 
 use std::ops::ControlFlow;
 
-use serde_json::Value;
-
-use crate::event::Event;
+use crate::event::{Event, Item};
 use crate::rule::matching::{ChannelPattern, Match, Matcher};
 
 /// One clause of a `match` block, held against an event.
@@ -146,8 +144,8 @@ fn channel_matches(pattern: &ChannelPattern, event: &Event) -> bool {
 
 fn person_is(event: &Event, wanted: &str) -> bool {
     let Some(person) = event.person() else { return false };
-    let email = person.get("email").and_then(Value::as_str);
-    let id = person.get("person_id").and_then(Value::as_i64);
+    let email = person.get("email").and_then(Item::as_str);
+    let id = person.get("person_id").and_then(Item::as_i64);
     email.is_some_and(|email| !email.is_empty() && email.eq_ignore_ascii_case(wanted))
         || id.is_some_and(|id| wanted.parse() == Ok(id))
 }
@@ -155,9 +153,12 @@ fn person_is(event: &Event, wanted: &str) -> bool {
 fn person(event: &Event) -> String {
     match event.person() {
         None => "nobody (no person caused this event)".into(),
-        Some(person) => match person.get("email").and_then(Value::as_str).filter(|email| !email.is_empty()) {
+        Some(person) => match person.get("email").and_then(Item::as_str).filter(|email| !email.is_empty()) {
             Some(email) => text(Some(email)),
-            None => person.get("person_id").map_or_else(|| "an unnamed person".into(), ToString::to_string),
+            None => {
+                let id = person.get("person_id").map(|id| id.to_value().to_string());
+                id.unwrap_or_else(|| "an unnamed person".into())
+            },
         },
     }
 }

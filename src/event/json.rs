@@ -5,11 +5,11 @@
 //! the text of its digits.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use super::document::{Document, Node, Span};
 
 /// The marker that starts the message for a key that occurs twice, so that the reader can name the error.
 pub(super) const DUPLICATE_KEY: &str = "duplicate key";
@@ -18,28 +18,34 @@ pub(super) const TOO_DEEP: &str = "nesting deeper than";
 
 /// How much of a key is repeated in a message.
 const SHOWN_KEY_CHARS: usize = 64;
+/// An object with fewer keys than this is looked through for each new one, which is quicker than hashing them.
+const KEYS_LOOKED_THROUGH: usize = 48;
 /// The least absolute value of a float that may stand for an integer beyond 64 bits (2^63).
 const BEYOND_I64: f64 = 9_223_372_036_854_775_808.0;
 
 /// Parses `text`, allowing at most `depth` levels of arrays and objects.
-pub(super) fn parse(text: &str, depth: usize) -> Result<Value, serde_json::Error> {
-    let saw_huge = Cell::new(false);
-    let value = parse_once(text, depth, &saw_huge)?;
-    if !saw_huge.get() {
-        return Ok(value);
+pub(super) fn parse(text: &str, depth: usize) -> Result<Document, serde_json::Error> {
+    let (document, saw_huge) = parse_once(text, depth)?;
+    if !saw_huge {
+        return Ok(document);
     }
     // As good as never: so it costs a second pass over the text, and the common body nothing.
     match quote_huge_integers(text) {
-        Cow::Borrowed(_) => Ok(value),
-        Cow::Owned(quoted) => parse_once(&quoted, depth, &saw_huge),
+        Cow::Borrowed(_) => Ok(document),
+        Cow::Owned(quoted) => parse_once(&quoted, depth).map(|(document, _)| document),
     }
 }
 
-fn parse_once(text: &str, depth: usize, saw_huge: &Cell<bool>) -> Result<Value, serde_json::Error> {
+/// The document, and whether a number in it may be an integer beyond 64 bits.
+fn parse_once(text: &str, depth: usize) -> Result<(Document, bool), serde_json::Error> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(Error::custom("longer than 4 GiB"));
+    }
+    let mut builder = Builder::for_text(text);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth, limit: depth, saw_huge }.deserialize(&mut reader)?;
+    Strict { builder: &mut builder, depth, limit: depth }.deserialize(&mut reader)?;
     reader.end()?;
-    Ok(value)
+    Ok((builder.document, builder.saw_huge))
 }
 
 /// Puts quotes around integers that fit neither `i64` nor `u64`. `text` must be valid JSON.
@@ -87,94 +93,180 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Strict<'s> {
+/// A document in the making.
+struct Builder {
+    document: Document,
+    /// A number may be an integer beyond 64 bits.
+    saw_huge: bool,
+}
+
+impl Builder {
+    fn for_text(text: &str) -> Self {
+        // Strings are no longer than the text that has them; a value takes about twenty bytes of it.
+        let nodes = Vec::with_capacity(text.len() / 20 + 1);
+        Self { document: Document { nodes, text: String::with_capacity(text.len()) }, saw_huge: false }
+    }
+
+    /// The number of the next node.
+    fn next(&self) -> u32 {
+        // There are fewer nodes than bytes of text, whose number was checked.
+        u32::try_from(self.document.nodes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn push(&mut self, node: Node) {
+        self.document.nodes.push(node);
+    }
+
+    fn push_text(&mut self, text: &str) {
+        let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let start = length(&self.document.text);
+        self.document.text.push_str(text);
+        self.push(Node::Text(Span { start, end: length(&self.document.text) }));
+    }
+
+    /// Puts the end of an array or object, which is known only now, where it was opened.
+    fn close(&mut self, at: u32, node: impl FnOnce(u32) -> Node) {
+        let end = self.next();
+        if let Some(opened) = self.document.nodes.get_mut(at as usize) {
+            *opened = node(end);
+        }
+    }
+}
+
+/// The keys of one object, to find the one that comes twice.
+#[derive(Default)]
+struct Keys {
+    count: usize,
+    /// All of them, once there are more than are quickly looked through.
+    many: HashSet<Box<str>>,
+}
+
+impl Keys {
+    /// Notes the last key of the object at `at`, whose end is not set yet. Whether it was there before.
+    fn note(&mut self, document: &Document, at: u32, key: &str) -> bool {
+        self.count += 1;
+        if self.count < KEYS_LOOKED_THROUGH {
+            return document.keys_so_far(at).take(self.count - 1).any(|earlier| earlier == key);
+        }
+        if self.many.is_empty() {
+            self.many.extend(document.keys_so_far(at).take(self.count - 1).map(Box::from));
+        }
+        !self.many.insert(key.into())
+    }
+}
+
+struct Strict<'b> {
+    builder: &'b mut Builder,
     depth: usize,
     limit: usize,
-    /// Set where a number may be an integer beyond 64 bits.
-    saw_huge: &'s Cell<bool>,
 }
 
 impl Strict<'_> {
-    fn deeper<E: Error>(self) -> Result<Self, E> {
+    fn inner<E: Error>(&mut self) -> Result<Strict<'_>, E> {
         match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth, ..self }),
+            Some(depth) => Ok(Strict { builder: self.builder, depth, limit: self.limit }),
             None => Err(E::custom(format_args!("{TOO_DEEP} {} levels", self.limit))),
         }
     }
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.builder.push(Node::Null);
+        Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.builder.push(Node::Bool(value));
+        Ok(())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.builder.push(Node::Int(value));
+        Ok(())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.builder.push(i64::try_from(value).map_or(Node::UInt(value), Node::Int));
+        Ok(())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        if value.abs() >= BEYOND_I64 {
-            self.saw_huge.set(true);
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.builder.saw_huge |= value.abs() >= BEYOND_I64;
+        self.builder.push(Node::Float(value));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.builder.push_text(value);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        let at = self.builder.next();
+        self.builder.push(Node::Array { end: 0 });
+        while items.next_element_seed(self.inner()?)?.is_some() {}
+        self.builder.close(at, |end| Node::Array { end });
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
+        let at = self.builder.next();
+        self.builder.push(Node::Object { end: 0 });
+        // Asked also where the object is empty, as for arrays: its level counts.
+        self.inner()?;
+        let mut keys = Keys::default();
+        while entries.next_key_seed(Key { builder: self.builder, keys: &mut keys, object: at })?.is_some() {
+            entries.next_value_seed(self.inner()?)?;
         }
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+        self.builder.close(at, |end| Node::Object { end });
+        Ok(())
+    }
+}
+
+/// Reads a key of the object at the node `object`.
+struct Key<'b> {
+    builder: &'b mut Builder,
+    keys: &'b mut Keys,
+    object: u32,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
-            list.push(item);
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        if self.keys.note(&self.builder.document, self.object, key) {
+            let key: String = key.chars().take(SHOWN_KEY_CHARS).collect();
+            return Err(E::custom(format_args!("{DUPLICATE_KEY} {key:?}")));
         }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(inner)?;
-            match map.entry(key) {
-                serde_json::map::Entry::Vacant(place) => {
-                    place.insert(value);
-                }
-                serde_json::map::Entry::Occupied(place) => {
-                    let key: String = place.key().chars().take(SHOWN_KEY_CHARS).collect();
-                    return Err(A::Error::custom(format_args!("{DUPLICATE_KEY} {key:?}")));
-                }
-            }
-        }
-        Ok(Value::Object(map))
+        self.builder.push_text(key);
+        Ok(())
     }
 }
 
@@ -185,7 +277,7 @@ mod tests {
     const DEPTH: usize = 8;
 
     fn numbers(text: &str) -> String {
-        parse(text, DEPTH).unwrap().to_string()
+        parse(text, DEPTH).unwrap().root().to_value().to_string()
     }
 
     #[test]
@@ -207,5 +299,19 @@ mod tests {
         assert_eq!(numbers("[1.5,1e30]"), "[1.5,1e+30]");
         assert_eq!(numbers("[18446744073709551616.0]"), "[1.8446744073709552e+19]");
         assert!(parse("[1e400]", DEPTH).is_err());
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_found_in_small_and_large_objects() {
+        for count in [1, 2, KEYS_LOOKED_THROUGH - 1, KEYS_LOOKED_THROUGH, KEYS_LOOKED_THROUGH + 1, 500] {
+            let keys: Vec<String> = (0..count).map(|number| format!(r#""k{number}":{{"k0":[0]}}"#)).collect();
+            let single = format!("{{{}}}", keys.join(","));
+            assert_eq!(parse(&single, DEPTH).unwrap().root().entries().count(), count);
+            for twice in [0, count / 2, count - 1] {
+                let double = format!(r#"{{{},"k{twice}":1}}"#, keys.join(","));
+                let error = parse(&double, DEPTH).unwrap_err().to_string();
+                assert!(error.starts_with(&format!(r#"{DUPLICATE_KEY} "k{twice}""#)), "{count} keys: {error}");
+            }
+        }
     }
 }

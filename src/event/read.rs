@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::json;
-use super::{Entity, Event, EventId, TimeMark};
+use super::{Document, Entity, Event, EventId, Item, TimeMark, json};
 use crate::clock::Timestamp;
 
 /// How many levels of arrays and objects a body may have. The deepest documented payload has five.
@@ -76,8 +75,11 @@ impl BodyError {
 
 /// Reads the body of a push that `source` took in at `received_at`.
 pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Event, BodyError> {
-    let payload = payload(&body)?;
-    let top = payload.as_object().ok_or_else(|| BodyError::NotAnObject(kind(&payload)))?;
+    let payload = document(&body)?;
+    let top = payload.root();
+    if !top.is_object() {
+        return Err(BodyError::NotAnObject(kind(top)));
+    }
 
     let event_type = optional_text(top.get("event_type"), "event_type")?.unwrap_or_default();
     let incident = optional_object(top.get("incident"), "incident")?;
@@ -90,8 +92,7 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
             let nested = optional_object(alert.get("incident"), "alert.incident")?;
             // Beside the alert stands the same incident where it does not stand within it.
             let incident_id = match nested.or(incident).and_then(|incident| incident.get("incident_id")) {
-                Some(Value::String(text)) if text.is_empty() => None,
-                None | Some(Value::Null) => None,
+                id if is_blank(id) => None,
                 id => Some(required_id(id, "alert.incident.incident_id")?),
             };
             (Entity::Alert(alert_id.clone()), incident_id, Some(alert_id))
@@ -111,8 +112,8 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         (None, None) => format!("body-{}", blake3::Hash::from(body_hash).to_hex().get(..32).unwrap_or_default()).into(),
     };
 
-    let (time, time_mark) = match top.get("event_time") {
-        None | Some(Value::Null) => (received_at, TimeMark::Absent),
+    let (time, time_mark) = match present(top.get("event_time")) {
+        None => (received_at, TimeMark::Absent),
         Some(value) => {
             let ms = value.as_i64().ok_or(BodyError::WrongType {
                 field: "event_time",
@@ -151,6 +152,11 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
 /// # Errors
 /// What is not UTF-8, not JSON, has a key twice in one object, or is nested deeper than [`MAX_DEPTH`].
 pub fn payload(body: &[u8]) -> Result<Value, BodyError> {
+    document(body).map(|document| document.root().to_value())
+}
+
+/// The same, as a document.
+pub(super) fn document(body: &[u8]) -> Result<Document, BodyError> {
     // Checked first, in one pass: serde_json would report bad UTF-8 only inside strings.
     let text = std::str::from_utf8(body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
     json::parse(text, MAX_DEPTH).map_err(classify)
@@ -167,61 +173,61 @@ fn classify(error: serde_json::Error) -> BodyError {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a bool",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+fn kind(value: Item<'_>) -> &'static str {
+    if value.is_null() {
+        "null"
+    } else if value.as_bool().is_some() {
+        "a bool"
+    } else if value.as_f64().is_some() {
+        "a number"
+    } else if value.as_str().is_some() {
+        "a string"
+    } else if value.is_array() {
+        "an array"
+    } else {
+        "an object"
     }
 }
 
 /// The value, unless it is `null`, which a custom body sends for what it does not have.
-fn present(value: Option<&Value>) -> Option<&Value> {
+fn present(value: Option<Item<'_>>) -> Option<Item<'_>> {
     value.filter(|value| !value.is_null())
 }
 
-fn optional_text<'v>(value: Option<&'v Value>, field: &'static str) -> Result<Option<&'v str>, BodyError> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => {
-            check_id(text, field)?;
-            Ok(Some(text))
-        }
-        Some(_) => Err(BodyError::WrongType { field, expected: "a string" }),
-    }
+/// Whether there is nothing: no value, `null`, or empty text.
+fn is_blank(value: Option<Item<'_>>) -> bool {
+    present(value).is_none_or(|value| value.as_str() == Some(""))
 }
 
-fn optional_object<'v>(
-    value: Option<&'v Value>,
-    field: &'static str,
-) -> Result<Option<&'v serde_json::Map<String, Value>>, BodyError> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Object(map)) => Ok(Some(map)),
+fn optional_text<'v>(value: Option<Item<'v>>, field: &'static str) -> Result<Option<&'v str>, BodyError> {
+    let Some(value) = present(value) else { return Ok(None) };
+    let text = value.as_str().ok_or(BodyError::WrongType { field, expected: "a string" })?;
+    check_id(text, field)?;
+    Ok(Some(text))
+}
+
+fn optional_object<'v>(value: Option<Item<'v>>, field: &'static str) -> Result<Option<Item<'v>>, BodyError> {
+    match present(value) {
+        None => Ok(None),
+        Some(object) if object.is_object() => Ok(Some(object)),
         Some(_) => Err(BodyError::WrongType { field, expected: "an object" }),
     }
 }
 
 /// An id that can be stored, printed and compared without surprises.
-fn required_id(value: Option<&Value>, field: &'static str) -> Result<Arc<str>, BodyError> {
-    match value {
-        Some(Value::String(text)) => {
-            if text.is_empty() {
-                return Err(BodyError::BadId { field, problem: "is empty".into() });
-            }
-            check_id(text, field)?;
-            Ok(text.as_str().into())
-        }
-        None | Some(Value::Null) => Err(BodyError::BadId { field, problem: "is missing".into() }),
-        Some(_) => Err(BodyError::BadId { field, problem: "is not a string".into() }),
+fn required_id(value: Option<Item<'_>>, field: &'static str) -> Result<Arc<str>, BodyError> {
+    let bad = |problem: &str| BodyError::BadId { field, problem: problem.into() };
+    let value = present(value).ok_or_else(|| bad("is missing"))?;
+    let text = value.as_str().ok_or_else(|| bad("is not a string"))?;
+    if text.is_empty() {
+        return Err(bad("is empty"));
     }
+    check_id(text, field)?;
+    Ok(text.into())
 }
 
 fn check_id(text: &str, field: &'static str) -> Result<(), BodyError> {
-    let problem = if text.chars().count() > MAX_ID_CHARS {
+    let problem = if text.len() > MAX_ID_CHARS && text.chars().count() > MAX_ID_CHARS {
         format!("is longer than {MAX_ID_CHARS} characters")
     } else if text.chars().any(char::is_control) {
         "contains control characters".into()

@@ -11,21 +11,22 @@ use super::{Entity, Event};
 /// `labels` and `fields` are always there, possibly empty.
 pub fn view(event: &Event) -> Map<String, Value> {
     let mut names = Map::new();
-    names.insert("event".into(), event.payload.clone());
-    names.insert("labels".into(), Value::Object(event.labels().clone()));
-    names.insert("fields".into(), Value::Object(event.fields().clone()));
+    names.insert("event".into(), event.payload.root().to_value());
+    names.insert("labels".into(), Value::Object(event.labels().to_map()));
+    names.insert("fields".into(), Value::Object(event.fields().to_map()));
+    let payload = event.payload.root();
     let incident = match event.entity {
-        Entity::Incident(_) => event.payload.get("incident"),
-        Entity::Alert(_) => event.subject().get("incident").or_else(|| event.payload.get("incident")),
+        Entity::Incident(_) => payload.get("incident"),
+        Entity::Alert(_) => event.subject().get("incident").or_else(|| payload.get("incident")),
     };
     for (name, value) in [
         ("incident", incident),
-        ("alert", event.payload.get("alert")),
+        ("alert", payload.get("alert")),
         ("alerts", incident.and_then(|incident| incident.get("alerts"))),
-        ("person", event.payload.get("person")),
+        ("person", payload.get("person")),
     ] {
         if let Some(value) = value.filter(|value| !value.is_null()) {
-            names.insert(name.into(), value.clone());
+            names.insert(name.into(), value.to_value());
         }
     }
     let mut channel = Map::new();

@@ -27,7 +27,7 @@ pub fn key(by: &By, event: &Event, target: &str) -> Result<String, KeyError> {
             // Incidents outside any channel are one group, so that a cap holds for them as well.
             None => "channel:none".into(),
         }),
-        By::Label(name) => match event.labels().get(name).and_then(serde_json::Value::as_str) {
+        By::Label(name) => match event.labels().get(name).and_then(crate::event::Item::as_str) {
             Some(value) => Ok(format!("labels.{name}:{value}")),
             None => Err(KeyError { by: by.clone() }),
         },

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::chain::{Content, Hash, Head, link};
@@ -133,6 +134,13 @@ pub struct Stored {
     pub payload: Option<String>,
 }
 
+/// Keeps prepared statements, and their plans: SQLite would else plan anew whenever a value is bound that could
+/// change the plan, which costs more than the queries here themselves.
+fn settle(db: &Connection) -> rusqlite::Result<()> {
+    db.set_prepared_statement_cache_capacity(32);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// The open file.
 #[derive(Debug)]
 pub struct Store {
@@ -154,7 +162,7 @@ impl Store {
             db.pragma_update(None, "wal_autocheckpoint", 2000)?;
             db.pragma_update(None, "cache_size", -8000)?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
-            db.set_prepared_statement_cache_capacity(32);
+            settle(&db)?;
             db.query_row("PRAGMA user_version", [], |row| row.get(0))
         };
         let version = setup().map_err(|source| failed("open", path, source))?;
@@ -177,6 +185,7 @@ impl Store {
         let setup = || -> rusqlite::Result<i64> {
             db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
             db.pragma_update(None, "cache_size", -2000)?;
+            settle(&db)?;
             db.query_row("PRAGMA user_version", [], |row| row.get(0))
         };
         let found = setup().map_err(|source| failed("open", path, source))?;

@@ -7,9 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use crate::event::Event;
+use crate::event::{Event, Item};
 use crate::rule::Rule;
 use crate::rule::matching::{ChannelPattern, Match, NamePattern, Scalar, Test};
 
@@ -80,11 +78,10 @@ impl Index {
             found.extend(event.channel_name().and_then(|name| self.by_channel_name.get(name)).into_iter().flatten());
         }
         if !self.by_label.is_empty() {
-            for (name, value) in event.labels() {
-                let Some(values) = self.by_label.get(name.as_str()) else { continue };
+            for (name, value) in event.labels().entries() {
+                let Some(values) = self.by_label.get(name) else { continue };
                 // An equality holds for a list where it holds for any element.
-                let elements = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-                for text in elements.iter().filter_map(Value::as_str) {
+                for text in value.as_str().into_iter().chain(value.elements().filter_map(Item::as_str)) {
                     found.extend(values.get(text).into_iter().flatten());
                 }
             }

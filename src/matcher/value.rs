@@ -1,20 +1,19 @@
 //! Matchers held against values.
 
-use serde_json::Value;
-
+use crate::event::Item;
 use crate::rule::matching::{Matcher, Scalar, Test};
 
 /// How many characters of a value a reason shows.
 const SHOWN_CHARS: usize = 120;
 
 /// Whether every test of `matcher` holds for `seen`. What is absent (or null) satisfies `exists: false` alone.
-pub(super) fn holds(matcher: &Matcher, seen: Option<&Value>) -> bool {
+pub(super) fn holds(matcher: &Matcher, seen: Option<Item<'_>>) -> bool {
     let seen = seen.filter(|value| !value.is_null());
     matcher.tests.iter().all(|test| match (test, seen) {
         (Test::Exists(wanted), _) => *wanted == seen.is_some(),
         (_, None) => false,
-        (test, Some(Value::Array(items))) if test.is_negative() => items.iter().all(|item| one(test, item)),
-        (test, Some(Value::Array(items))) => items.iter().any(|item| one(test, item)),
+        (test, Some(list)) if list.is_array() && test.is_negative() => list.elements().all(|item| one(test, item)),
+        (test, Some(list)) if list.is_array() => list.elements().any(|item| one(test, item)),
         (test, Some(value)) => one(test, value),
     })
 }
@@ -28,13 +27,15 @@ pub(super) fn holds_text(matcher: &Matcher, seen: Option<&str>) -> bool {
     })
 }
 
-fn one(test: &Test, value: &Value) -> bool {
-    match (test, value) {
-        (test, Value::String(text)) => one_text(test, text),
-        (Test::Equals(wanted), value) => equals(wanted, value),
-        (Test::Not(unwanted), value) => !equals(unwanted, value),
-        (Test::In(wanted), value) => wanted.iter().any(|wanted| equals(wanted, value)),
-        (Test::NotIn(unwanted), value) => !unwanted.iter().any(|unwanted| equals(unwanted, value)),
+fn one(test: &Test, value: Item<'_>) -> bool {
+    if let Some(text) = value.as_str() {
+        return one_text(test, text);
+    }
+    match test {
+        Test::Equals(wanted) => equals(wanted, value),
+        Test::Not(unwanted) => !equals(unwanted, value),
+        Test::In(wanted) => wanted.iter().any(|wanted| equals(wanted, value)),
+        Test::NotIn(unwanted) => !unwanted.iter().any(|unwanted| equals(unwanted, value)),
         // Tests on text do not hold for what is not text.
         _ => false,
     }
@@ -56,22 +57,23 @@ fn one_text(test: &Test, text: &str) -> bool {
     }
 }
 
-fn equals(scalar: &Scalar, value: &Value) -> bool {
-    match (scalar, value) {
-        (Scalar::Text(wanted), Value::String(text)) => wanted == text,
-        (Scalar::Bool(wanted), Value::Bool(value)) => wanted == value,
-        (Scalar::Int(wanted), Value::Number(number)) => number.as_i64() == Some(*wanted),
-        (Scalar::Float(wanted), Value::Number(number)) => number.as_f64() == Some(*wanted),
-        _ => false,
+fn equals(scalar: &Scalar, value: Item<'_>) -> bool {
+    match scalar {
+        Scalar::Text(wanted) => value.as_str() == Some(wanted),
+        Scalar::Bool(wanted) => value.as_bool() == Some(*wanted),
+        Scalar::Int(wanted) => value.as_i64() == Some(*wanted),
+        Scalar::Float(wanted) => value.as_f64() == Some(*wanted),
     }
 }
 
 /// A value in the words of a reason.
-pub(super) fn describe(seen: Option<&Value>) -> String {
-    match seen {
-        None | Some(Value::Null) => "absent".into(),
-        Some(Value::String(text)) => describe_text(Some(text)),
-        Some(other) => shorten(&other.to_string()),
+pub(super) fn describe(seen: Option<Item<'_>>) -> String {
+    match seen.filter(|value| !value.is_null()) {
+        None => "absent".into(),
+        Some(value) => match value.as_str() {
+            Some(text) => describe_text(Some(text)),
+            None => shorten(&value.to_value().to_string()),
+        },
     }
 }
 

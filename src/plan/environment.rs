@@ -53,10 +53,10 @@ pub fn environment(
         set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
 
     let mut labels = BTreeMap::<String, Vec<String>>::new();
-    for (name, value) in event.labels() {
-        let value = match value {
-            serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Number(_) | serde_json::Value::Bool(_) => value.to_string(),
+    for (name, value) in event.labels().entries() {
+        let value = match value.to_value() {
+            serde_json::Value::String(text) => text,
+            value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => value.to_string(),
             _ => continue,
         };
         labels.entry(label_variable(name)).or_default().push(value);
