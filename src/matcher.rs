@@ -158,7 +158,7 @@ fn person(event: &Event) -> String {
             None => {
                 let id = person.get("person_id").map(|id| id.to_value().to_string());
                 id.unwrap_or_else(|| "an unnamed person".into())
-            },
+            }
         },
     }
 }

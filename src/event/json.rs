@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use super::document::{Document, Node, Span};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// The marker that starts the message for a key that occurs twice, so that the reader can name the error.
 pub(super) const DUPLICATE_KEY: &str = "duplicate key";

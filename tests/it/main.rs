@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
+mod backtest;
 mod commands;
 mod crash;
 mod demo;
