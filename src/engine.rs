@@ -15,7 +15,7 @@ mod handle;
 mod planner;
 mod recovery;
 mod reload;
-mod watcher;
+pub(crate) mod watcher;
 
 pub use handle::{Handle, Refusal};
 pub use reload::{RefusedReload, ReloadError, Reloaded};

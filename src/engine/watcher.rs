@@ -17,7 +17,6 @@ mod inputs;
 pub use inputs::{Fingerprint, Inputs, Stamp};
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,12 +28,12 @@ use crate::config::Config;
 
 /// How long nothing must have been reported before the files are looked at. An editor or `git pull` writes several
 /// files within this; a person hardly notices it.
-const QUIET: Duration = Duration::from_millis(300);
+pub(crate) const QUIET: Duration = Duration::from_millis(300);
 /// How many times [`QUIET`] is waited for while reports keep coming: something that writes without a pause must not
 /// keep a fix from coming into force.
-const QUIETS_MAX: u32 = 10;
+pub(crate) const QUIETS_MAX: u32 = 10;
 /// How often the files are looked at without any report.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How often folders may come and go while watches are being set, until the next look has to do.
 const SETTLING_MAX: usize = 4;
 
@@ -50,9 +49,19 @@ pub(super) struct Seen {
 /// Has changes on disk come into force, and reloads that were asked for, until the task is aborted.
 pub(super) async fn watch(handle: Handle) {
     let (hint, mut hints) = mpsc::channel::<()>(1);
+    // A full channel holds a hint already.
+    let hint: Hint = Arc::new(move || {
+        hint.try_send(()).ok();
+    });
     let mut watched = Watched::default();
     loop {
-        watched = watched.follow(handle.seen(), hint.clone()).await;
+        let (seen, hint) = (handle.seen(), Arc::clone(&hint));
+        let follow = move || {
+            watched.follow(|| Inputs::look(&seen.config), &hint);
+            watched
+        };
+        // It does not panic; were it to, the files are still looked at from time to time.
+        watched = tokio::task::spawn_blocking(follow).await.unwrap_or_default();
         handle.reload_if_changed().await;
         tokio::select! {
             _ = hints.recv() => settle(&mut hints).await,
@@ -72,31 +81,27 @@ async fn settle(hints: &mut mpsc::Receiver<()>) {
     }
 }
 
+/// Called on a thread of the watcher when something may have changed.
+pub(crate) type Hint = Arc<dyn Fn() + Send + Sync>;
+
 /// The folders that the kernel reports on.
 #[derive(Default)]
-struct Watched {
+pub(crate) struct Watched {
     folders: BTreeSet<inputs::Folder>,
     /// Nobody asks it anything: it reports until it is dropped.
     _watcher: Option<RecommendedWatcher>,
 }
 
 impl Watched {
-    /// Watches every folder that matters now.
-    async fn follow(self, seen: Arc<Seen>, hint: mpsc::Sender<()>) -> Self {
-        let followed = tokio::task::spawn_blocking(move || self.follow_now(&seen.config, &hint)).await;
-        // It does not panic; were it to, the files are still looked at from time to time.
-        followed.unwrap_or_default()
-    }
-
-    fn follow_now(mut self, config: &Config, hint: &mpsc::Sender<()>) -> Self {
+    /// Watches every folder that matters now, as `look` finds them.
+    pub(crate) fn follow(&mut self, look: impl Fn() -> Inputs, hint: &Hint) {
         for _ in 0..SETTLING_MAX {
-            let folders = Inputs::look(config).folders;
+            let folders = look().folders;
             if folders == self.folders {
                 break;
             }
-            let paths: Vec<PathBuf> = folders.iter().map(|folder| folder.path.clone()).collect();
-            match watcher(&paths, hint.clone()) {
-                Ok(watcher) => self = Self { folders, _watcher: Some(watcher) },
+            match watcher(&folders, Arc::clone(hint)) {
+                Ok(watcher) => *self = Self { folders, _watcher: Some(watcher) },
                 Err(error) => {
                     let every = LOOK_EVERY.as_secs();
                     tracing::warn!(
@@ -110,21 +115,19 @@ impl Watched {
                 }
             }
         }
-        self
     }
 }
 
-fn watcher(folders: &[PathBuf], hint: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+fn watcher(folders: &BTreeSet<inputs::Folder>, hint: Hint) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading is reported too, and we read ourselves. An error may stand for reports that were lost.
         let is_read = event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_)) && !event.need_rescan());
         if !is_read {
-            // A full channel holds a hint already.
-            hint.try_send(()).ok();
+            hint();
         }
     })?;
     for folder in folders {
-        match watcher.watch(folder, RecursiveMode::NonRecursive) {
+        match watcher.watch(&folder.path, RecursiveMode::NonRecursive) {
             Ok(()) => {}
             // One that went away meanwhile shows as a difference at the next look.
             Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}

@@ -15,6 +15,7 @@ mod process;
 mod program;
 mod script;
 mod step;
+mod step_names;
 pub(super) mod steps_from;
 mod unavailable;
 

@@ -22,6 +22,7 @@ mod program;
 mod pushes;
 mod reload;
 mod rules_library;
+mod scripted;
 mod send;
 mod support;
 mod test_command;

@@ -81,6 +81,23 @@ impl Inputs {
         Self::after(Stamp::of(&config.file), config)
     }
 
+    /// The same with what tests read: fixtures, and the files and folders that are tested instead of the rules folder.
+    pub(crate) fn of_tests(config: &Config, paths: &[PathBuf]) -> Self {
+        let mut inputs = Self::look(config);
+        let is_read =
+            |path: &Path, _: &Metadata| extension(path).is_some_and(|it| matches!(it, "yaml" | "yml" | "json"));
+        // Each folder is looked through for fixtures too now.
+        inputs.seen.clear();
+        for path in std::iter::once(&config.rules).chain(paths) {
+            if path.is_dir() {
+                inputs.tree(path, &config.data, &is_read, 0);
+            } else {
+                inputs.file(path);
+            }
+        }
+        inputs
+    }
+
     /// The same, with the state in which the config file was before it was read.
     pub fn after(stamp: Stamp, config: &Config) -> Self {
         let mut inputs = Self::default();

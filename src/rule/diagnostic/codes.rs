@@ -47,6 +47,7 @@ codes! {
     TEMPLATE_NOT_LITERAL = "template-not-literal": "A template stands where the text must be literal.";
     DEDUPE_KEY = "dedupe-key": "A slot that lasts as long as its incident is not keyed by an incident or alert.";
     COUNTS_WITHOUT_TARGET = "counts-without-target": "A guard counts by target in a rule that names no target.";
+    UNKNOWN_STEP = "unknown-step": "A condition names a step that does not come before it, or a result that no step has.";
     STEP_KIND = "step-kind": "A step does not have exactly one action.";
     NOT_AVAILABLE = "not-available": "A part of the language is not available in this version.";
     PROGRAM_MISSING = "program-missing": "A program or script of the rules does not exist.";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::template::TemplateKind;
 use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
-use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, steps_from};
+use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, step_names, steps_from};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
 use crate::rule::yaml::Node;
@@ -54,6 +54,17 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
     let verify = fields.get("verify").and_then(|node| verify(reader, node));
     let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
     let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
+    // What a function returns is named only when it has returned.
+    if !fields.has("steps_from") {
+        let after: Vec<&str> =
+            steps.iter().chain(verify.iter().flat_map(|verify| &verify.steps)).filter_map(name_of).collect();
+        let main: Vec<&str> = steps.iter().filter_map(name_of).collect();
+        step_names::check(reader, fields.get("steps"), &steps, &[]);
+        let verify_steps = fields.get("verify").and_then(|node| child(node, "steps"));
+        step_names::check(reader, verify_steps, verify.as_ref().map_or(&[], |verify| &verify.steps), &main);
+        step_names::check(reader, fields.get("on_success"), &on_success, &after);
+        step_names::check(reader, fields.get("on_failure"), &on_failure, &after);
+    }
     fields.close();
 
     let id_node = id_node?;
@@ -76,6 +87,16 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
         place: doc.place(node.head().start),
     };
     Some((rule, id_node.span.clone()))
+}
+
+fn name_of(step: &Arc<Step>) -> Option<&str> {
+    step.name.as_deref()
+}
+
+/// The value of a key, without asking whether the rest of the mapping is known.
+fn child<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+    let crate::rule::yaml::Kind::Map(entries) = &node.kind else { return None };
+    entries.iter().find(|(key, _)| crate::rule::yaml::fields::key_text(key) == Some(name)).map(|(_, value)| value)
 }
 
 fn rule_id(reader: &Reader<'_>, node: &Node) -> Option<RuleId> {

@@ -40,7 +40,7 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
 }
 
 /// The byte at a one-based line and column (in characters) of a text.
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
+pub(super) fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let mut start = 0;
     for part in text.split_inclusive('\n').take(line.saturating_sub(1)) {
         start += part.len();

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::program::Known;
-use super::{Context, Reader, body};
+use super::{Context, Reader, body, step_names};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::rule::Place;
@@ -103,7 +103,9 @@ impl StepsFrom {
         let tree = tree(value, &mut text);
         let doc = Doc::made(self.place.clone(), text.into());
         let cx = Context::returned(&self.later.config, sandbox, Arc::clone(&self.later.programs));
-        let steps = body::steps(&Reader { doc: &doc, cx: &cx }, &tree, "the returned value");
+        let reader = Reader { doc: &doc, cx: &cx };
+        let steps = body::steps(&reader, &tree, "the returned value");
+        step_names::check(&reader, Some(&tree), &steps, &[]);
         let problems: Vec<_> = doc.take().into_iter().filter(|found| found.severity == Severity::Error).collect();
         let Some(first) = problems.first() else { return Ok(steps) };
         let at = path(&tree, &first.span);

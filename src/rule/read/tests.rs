@@ -263,6 +263,7 @@ const ONE_EACH: &[(&str, &str)] = &[
     ("template-not-literal", "rules: [ { id: a, steps: [ { run: [\"{{ x }}\"] } ] } ]\n"),
     ("dedupe-key", "rules: [ { id: a, dedupe: { by: [channel] } } ]\n"),
     ("counts-without-target", "rules: [ { id: a, guards: { rate: { max: 1, per: 1h, by: target } } } ]\n"),
+    ("unknown-step", "rules: [ { id: a, steps: [ { wait: 1s, if: steps.x.ok } ] } ]\n"),
     ("step-kind", "rules: [ { id: a, steps: [ { wait: 1s, shell: x } ] } ]\n"),
     ("not-available", "rules: [ { id: a, guards: { recheck: incident } } ]\n"),
     ("program-missing", "rules: [ { id: a, steps: [ { run: [./nope.sh] } ] } ]\n"),
@@ -370,6 +371,27 @@ fn templates_where_code_is_read_are_refused() {
             assert!(!found.iter().any(|found| found.contains("template")), "{argv}: {found:?}");
         }
     }
+}
+
+#[test]
+fn the_steps_that_conditions_name_come_before_them() {
+    let steps = |second: &str| {
+        let list = format!(
+            "steps:\n  - {{ name: a.b, wait: 1s }}\n  - {{ wait: 1s, if: '{second}' }}\n  - {{ name: c, wait: 1s }}"
+        );
+        rule(&list).replacen("    steps: [ { wait: 1s } ]\n", "", 1)
+    };
+    for good in [
+        "steps[\"a.b\"].ok",
+        "steps[\"a.b\"].json.ok.x == 1",
+        "steps[\"a.b\"].exit_code == 0 && labels.x == \"steps.c\"",
+    ] {
+        check(&steps(good), &[]);
+    }
+    check(&steps("true || steps.c.ok"), &["7:35 unknown-step"]);
+    check(&steps("steps[\"a.b\"].exitcode == 0"), &["7:27 unknown-step"]);
+    check(&rule("on_failure: [ { wait: 1s, if: steps.none.ok } ]"), &["6:35 unknown-step"]);
+    check(&rule("on_success: [ { name: x, wait: 1s }, { wait: 1s, if: steps.x.ok } ]"), &[]);
 }
 
 #[test]
