@@ -7,6 +7,7 @@ mod document;
 mod json;
 pub mod path;
 mod read;
+mod subject;
 mod view;
 
 pub use document::{Document, Elements, Entries, Item};
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use subject::Subject;
 
 /// The event types that the vendor documents, with what each says. New ones may come; an unknown one is valid.
 pub const EVENT_TYPES: &[(&str, &str)] = &[
@@ -145,6 +147,8 @@ pub struct Event {
     pub alert_id: Option<Arc<str>>,
     /// The whole payload. Always an object; an integer beyond 64 bits stands in it as the text of its digits.
     pub payload: Document,
+    /// Where the well-known fields stand in it.
+    subject: Subject,
     /// The body as received, byte for byte.
     pub body: Bytes,
     /// BLAKE3 of `body`.
@@ -154,72 +158,62 @@ pub struct Event {
 impl Event {
     /// The `incident` or `alert` object; empty where it is missing.
     pub fn subject(&self) -> Item<'_> {
-        let name = match self.entity {
-            Entity::Incident(_) => "incident",
-            Entity::Alert(_) => "alert",
-        };
-        object(self.payload.root().get(name))
+        subject::object_at(&self.payload, self.subject.itself)
     }
 
     /// A text field of the subject, `None` where it is absent or not text.
-    fn text(&self, name: &str) -> Option<&str> {
-        self.subject().get(name).and_then(Item::as_str)
+    fn text(&self, place: u32) -> Option<&str> {
+        subject::at(&self.payload, place).and_then(Item::as_str)
     }
 
     /// The title of the incident or alert.
     pub fn title(&self) -> Option<&str> {
-        self.text("title")
+        self.text(self.subject.title)
     }
 
     /// The description of the incident or alert.
     pub fn description(&self) -> Option<&str> {
-        self.text("description")
+        self.text(self.subject.description)
     }
 
     /// `incident_severity` or `alert_severity`.
     pub fn severity(&self) -> Option<&str> {
-        match self.entity {
-            Entity::Incident(_) => self.text("incident_severity"),
-            Entity::Alert(_) => self.text("alert_severity"),
-        }
+        self.text(self.subject.severity)
     }
 
     /// `incident_status` or `alert_status`.
     pub fn status(&self) -> Option<&str> {
-        match self.entity {
-            Entity::Incident(_) => self.text("incident_status"),
-            Entity::Alert(_) => self.text("alert_status"),
-        }
+        self.text(self.subject.status)
     }
 
     /// `Triggered`, `Processing` or `Closed`.
     pub fn progress(&self) -> Option<&str> {
-        self.text("progress")
+        self.text(self.subject.progress)
     }
 
     /// The link to the incident in Flashduty.
     pub fn detail_url(&self) -> Option<&str> {
-        self.text("detail_url")
+        self.text(self.subject.detail_url)
     }
 
     /// The labels; empty where there are none, as for an incident made by hand.
     pub fn labels(&self) -> Item<'_> {
-        object(self.subject().get("labels"))
+        subject::object_at(&self.payload, self.subject.labels)
     }
 
     /// The custom fields; empty where there are none.
     pub fn fields(&self) -> Item<'_> {
-        object(self.subject().get("fields"))
+        subject::object_at(&self.payload, self.subject.fields)
     }
 
     /// The id of the channel; `None` where it is absent or 0, which the vendor uses for "none".
     pub fn channel_id(&self) -> Option<i64> {
-        self.subject().get("channel_id").and_then(Item::as_i64).filter(|id| *id != 0)
+        subject::at(&self.payload, self.subject.channel_id).and_then(Item::as_i64).filter(|id| *id != 0)
     }
 
     /// The name of the channel.
     pub fn channel_name(&self) -> Option<&str> {
-        self.text("channel_name").filter(|name| !name.is_empty())
+        self.text(self.subject.channel_name).filter(|name| !name.is_empty())
     }
 
     /// Who acted, for events that a person caused.
@@ -240,7 +234,8 @@ impl Event {
         let body = Bytes::from(serde_json::Value::Object(payload).to_string());
         // It was made of what was read before, so that it can be read again.
         let payload = read::document(&body).unwrap_or_default();
-        Self { payload, body_hash: *blake3::hash(&body).as_bytes(), body, ..self.clone() }
+        let subject = Subject::find(&payload, &self.entity);
+        Self { payload, subject, body_hash: *blake3::hash(&body).as_bytes(), body, ..self.clone() }
     }
 
     /// Whether this event says that its entity is closed.
@@ -267,8 +262,4 @@ pub fn only_annotates(event_type: &str) -> bool {
         field if field.starts_with("i_r_") => true,
         kind => !EVENT_TYPES.iter().any(|(known, _)| *known == kind),
     }
-}
-
-fn object(value: Option<Item<'_>>) -> Item<'_> {
-    value.filter(|value| value.is_object()).unwrap_or_else(Item::empty)
 }

@@ -96,11 +96,12 @@ fn a_late_event_is_decided_on_only_by_rules_that_want_the_newest_state() {
     let newest = rule("newest", "    late: newest\n")
         .replace("    match: { events: [i_new, i_reopen, a_new], channels: [\"*\"] }\n", newest);
     let mut world = World::new(&[rule("strict", ""), newest].concat());
-    let old = world.push("i_new", "i1", "db", &[]);
+    let mut old = world.push("i_new", "i1", "db", &[]);
     world.pass(1);
     world.send("i_ack", "i1", "web");
     world.pass(1);
-    let decided = world.take(crate::event::Event { received_at: world.now, ..old });
+    old.received_at = world.now;
+    let decided = world.take(old);
     // The index was asked for the newest state, which is on another host than the event.
     assert_eq!(decided.iter().map(|decided| decided.rule.as_str()).collect::<Vec<_>>(), ["newest"]);
     assert_eq!(world.begun[0].1, "web");

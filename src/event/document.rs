@@ -47,6 +47,11 @@ impl Document {
         Item { document: self, at: 0 }
     }
 
+    /// The value at a place that [`Item::place`] gave.
+    pub(super) fn item(&self, place: u32) -> Item<'_> {
+        Item { document: self, at: place }
+    }
+
     fn node(&self, at: u32) -> Node {
         self.nodes.get(at as usize).copied().unwrap_or(Node::Null)
     }
@@ -88,6 +93,11 @@ impl<'d> Item<'d> {
     pub fn empty() -> Self {
         static EMPTY: Document = Document { nodes: Vec::new(), text: String::new() };
         EMPTY.root()
+    }
+
+    /// Where it stands in its document. Only the outermost value stands at 0.
+    pub(super) fn place(self) -> u32 {
+        self.at
     }
 
     /// The text, where it is a string.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::subject::Subject;
 use super::{Document, Entity, Event, EventId, Item, TimeMark, json};
 use crate::clock::Timestamp;
 
@@ -131,6 +132,7 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         }
     };
 
+    let subject = Subject::find(&payload, &entity);
     Ok(Event {
         id: EventId::new(id),
         event_type: event_type.into(),
@@ -142,6 +144,7 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         incident_id,
         alert_id,
         payload,
+        subject,
         body,
         body_hash,
     })

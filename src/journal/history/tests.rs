@@ -49,7 +49,8 @@ fn an_entity_that_memory_let_go_is_recalled() {
     assert!(!order.must_recall(&entities[2].entity));
     let newest = super::Newest { time: first.time, seq: 1, closed: false, closed_at: None };
     order.recall(first.entity.clone(), newest);
-    let older = crate::event::Event { time: first.time.minus(Duration::from_secs(1)), ..first.clone() };
+    let mut older = first.clone();
+    older.time = first.time.minus(Duration::from_secs(1));
     assert_eq!(order.observe(&Observed::of(&older, 9)), Ordering::Late { newest: first.time });
 }
 
