@@ -75,7 +75,8 @@ pub(super) async fn watch(handle: Handle) {
 /// Waits until no more is reported.
 async fn settle(hints: &mut mpsc::Receiver<()>) {
     for _ in 0..QUIETS_MAX {
-        if tokio::time::timeout(QUIET, hints.recv()).await.is_err() {
+        tokio::time::sleep(QUIET).await;
+        if hints.try_recv().is_err() {
             return;
         }
     }

@@ -177,6 +177,8 @@ pub struct Backtest<'a, L> {
     /// Runs that the journal decided upon in the window and that have not started,
     decided: HashSet<RunId>,
     events: u64,
+    /// The first event of the window that was decided on: of what was done before, the two sides say nothing.
+    first_seq: Option<u64>,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     missing: Option<Missing>,
@@ -197,6 +199,7 @@ impl<'a, L: Lookup> Backtest<'a, L> {
             difference: Difference::default(),
             decided: HashSet::new(),
             events: 0,
+            first_seq: None,
             first_at: None,
             last_at: None,
             missing: None,
@@ -218,6 +221,7 @@ impl<'a, L: Lookup> Backtest<'a, L> {
         self.pass(at);
         if at >= self.question.from {
             self.events += 1;
+            self.first_seq.get_or_insert(seq);
             self.first_at.get_or_insert(at);
             self.last_at = Some(at);
         }
@@ -252,7 +256,7 @@ impl<'a, L: Lookup> Backtest<'a, L> {
                 }
                 self.settle();
             }
-            _ if self.against.is_none() && at >= self.question.from => self.recorded(at, record),
+            _ if self.against.is_none() => self.recorded(at, record),
             _ => {}
         }
     }
@@ -260,7 +264,9 @@ impl<'a, L: Lookup> Backtest<'a, L> {
     /// What the journal says was done.
     fn recorded(&mut self, at: Timestamp, record: &Record) {
         match record {
-            Record::Decided { event: Some(event), decisions, .. } => {
+            Record::Decided { from_seq, event: Some(event), decisions, .. }
+                if self.first_seq.is_some_and(|first| *from_seq >= first) =>
+            {
                 for decided in decisions {
                     let Some(reservation) = &decided.reservation else { continue };
                     if decided.outcome == Outcome::DryRun {

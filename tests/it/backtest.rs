@@ -94,6 +94,8 @@ fn bodies_that_retention_took_are_named() {
     let missing = &report["without_body"];
     assert_eq!((&missing["count"], &missing["last"]["event"]), (&2.into(), &"e2".into()), "{report}");
     assert_eq!(report["events"], 1);
+    // What was done for the others is no difference: nothing can be said of it.
+    assert_eq!((&report["difference"]["same"], &report["difference"]["differs"]), (&1.into(), &json!([])), "{report}");
     let text = String::from_utf8(folder.run(&["backtest"]).stdout).unwrap();
     assert!(text.contains("2 more have no body any more") && text.contains("e1"), "{text}");
 }

@@ -213,6 +213,12 @@ fn check(document: &Path, text: &str) {
         fs::write(&script, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     }
+    for named in text.split("steps_from: ").skip(1) {
+        let (module, function) = named.lines().next().unwrap().split_once("::").unwrap();
+        let all = blocks(&read(document));
+        let script = all.iter().find(|(words, text)| words == "rhai" && text.contains(&format!("fn {function}(")));
+        fs::write(path(&format!("scripts/{module}.rhai")), &script.expect("its function is shown").1).unwrap();
+    }
     fs::write(path("stanch.yaml"), CONFIG).unwrap();
     fs::write(path("rules/example.yaml"), text).unwrap();
     let config = stanch::config::load::load(&path("stanch.yaml")).unwrap().config;

@@ -228,4 +228,7 @@ fn tests_can_tell_how_runs_go() {
     let wrong = folder(&FATES.replace("ends: failed", "ends: badly")).run(&["test"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(stderr(&wrong).contains("`ends` cannot be `badly`"), "{}", both(&wrong));
+    let typo = folder(&FATES.replace("rule: mark, takes", "rule: mrak, takes")).run(&["test"]);
+    assert_eq!(typo.status.code(), Some(1));
+    assert!(stdout(&typo).contains("`runs` names a rule `mrak`"), "{}", both(&typo));
 }

@@ -48,7 +48,8 @@ fn settle(hints: &Receiver<()>) {
         return;
     }
     for _ in 0..QUIETS_MAX {
-        if hints.recv_timeout(QUIET).is_err() {
+        std::thread::sleep(QUIET);
+        if hints.try_recv().is_err() {
             return;
         }
     }
