@@ -217,7 +217,7 @@ fn check(document: &Path, text: &str) {
         let (module, function) = named.lines().next().unwrap().split_once("::").unwrap();
         let all = blocks(&read(document));
         let script = all.iter().find(|(words, text)| words == "rhai" && text.contains(&format!("fn {function}(")));
-        fs::write(path(&format!("scripts/{module}.rhai")), &script.expect("its function is shown").1).unwrap();
+        fs::write(path(&format!("scripts/{module}.rhai")), &script.unwrap().1).unwrap();
     }
     fs::write(path("stanch.yaml"), CONFIG).unwrap();
     fs::write(path("rules/example.yaml"), text).unwrap();
