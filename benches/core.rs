@@ -146,5 +146,38 @@ fn journal(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, matching, condition, reading, journal);
+/// What `stanch check` does: a set of ten thousand rules with conditions, templates, guards and scripts of their own.
+fn checking(criterion: &mut Criterion) {
+    let rule = |number: usize| {
+        format!(
+            "  - id: rule-{number}
+    match:
+      events: [i_new, i_reopen]
+      channels: [Order System]
+      labels: {{ check: disk full, env: {{ not: dev, exists: true }}, host: {{ regex: '^db-{number}-[0-9]+$' }} }}
+    when: incident.alert_cnt >= 1 && !labels.resource.starts_with(\"canary-{number}\")
+    target: \"{{{{ labels.resource }}}}\"
+    guards: {{ cooldown: 30m, rate: {{ max: 3, per: 1h, by: target }} }}
+    steps:
+      - {{ name: heal, run: [/bin/echo, \"--host={{{{ target }}}}\"] }}
+      - {{ run: [/bin/true], if: steps.heal.exit_code == 0 }}
+"
+        )
+    };
+    let files: Vec<String> = (0..10)
+        .map(|file| format!("rules:\n{}", (file * 1000..(file + 1) * 1000).map(rule).collect::<String>()))
+        .collect();
+    let (_folder, config, _) = load(&files);
+    let mut group = criterion.benchmark_group("checking");
+    group.sample_size(10);
+    group.bench_function("10000 rules", |b| {
+        b.iter(|| {
+            let checked = stanch::rule::load::check(&config, &[], &stanch::rule::vocabulary::Vocabulary::default());
+            assert_eq!((checked.summary.rules, checked.diagnostics.len()), (10_000, 0));
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, matching, condition, reading, checking, journal);
 criterion_main!(benches);

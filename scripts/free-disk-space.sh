@@ -3,22 +3,11 @@
 # Usage: free-disk-space.sh --host NAME --mount PATH [--keep-days N]
 # Running it again removes what has become old meanwhile, and nothing else.
 set -eu
+# shellcheck source=scripts/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-host='' mount='' keep_days=7
-while [ $# -gt 0 ]; do
-    [ $# -ge 2 ] || die "$1 needs a value"
-    case $1 in
-        --host) host=$2 ;;
-        --mount) mount=$2 ;;
-        --keep-days) keep_days=$2 ;;
-        *) die "unknown argument: $1" ;;
-    esac
-    shift 2
-done
-check_host "$host"
-check_mount "$mount"
-check_number "$keep_days"
+keep_days=7
+options 'host mount' keep-days "$@"
 
 on_host "$host" "$mount" "$keep_days" <<'FAR'
 mount=$1 keep_days=$2

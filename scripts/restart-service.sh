@@ -3,22 +3,13 @@
 # Usage: restart-service.sh --host NAME --service UNIT
 # Running it again does nothing once the service is active.
 set -eu
+# shellcheck source=scripts/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-host='' service=''
-while [ $# -gt 0 ]; do
-    [ $# -ge 2 ] || die "$1 needs a value"
-    case $1 in
-        --host) host=$2 ;;
-        --service) service=$2 ;;
-        *) die "unknown argument: $1" ;;
-    esac
-    shift 2
-done
-check_host "$host"
-check_service "$service"
+options 'host service' '' "$@"
 
 on_host "$host" "$service" <<'FAR'
+needs systemctl
 if systemctl is-active --quiet -- "$1"; then
     printf '%s is active, nothing to do\n' "$1"
     exit 0

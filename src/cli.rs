@@ -2,10 +2,12 @@
 
 mod audit;
 mod backtest;
+mod backup;
 mod check;
 mod client;
 mod completions;
 mod demo;
+mod doctor;
 mod events;
 mod exit;
 mod explain;
@@ -15,13 +17,16 @@ mod pause;
 mod payload;
 mod reload;
 mod runs;
+mod schema;
 mod send;
 mod serve;
 mod setup;
 mod test;
+mod top;
 
 pub use exit::{EXIT_CODES, Exit};
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,8 +63,13 @@ enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Reload(reload::Reload),
+    Schema(schema::Schema),
     Send(send::Send),
     Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Doctor(doctor::Doctor),
+    Top(top::Top),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -70,7 +80,7 @@ pub fn main() -> ExitCode {
     if args.peek().is_some_and(|word| word == EXEC_WORD) {
         return exec(args.skip(1));
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(with_bare_config(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -92,16 +102,30 @@ pub fn main() -> ExitCode {
         Command::Pause(command) => command.run(&cli.config),
         Command::Resume(command) => command.run(&cli.config),
         Command::Reload(command) => command.run(&cli.config),
+        Command::Schema(command) => command.run(),
         Command::Send(command) => command.run(&cli.config),
         Command::Audit(command) => command.run(&cli.config),
+        Command::Backup(command) => command.run(&cli.config),
+        Command::Restore(command) => command.run(&cli.config),
+        Command::Doctor(command) => command.run(&cli.config),
+        Command::Top(command) => command.run(&cli.config),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     };
     exit.into()
 }
 
+/// Everywhere `--config FILE` names the config, but `stanch schema --config` asks for the schema of one.
+fn with_bare_config(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_schema = args.get(1).is_some_and(|command| command == "schema");
+    if let Some(last) = args.last_mut().filter(|last| is_schema && *last == "--config") {
+        *last = "--of-config".into();
+    }
+    args
+}
+
 /// Becomes the program of a step, or says on standard error why it cannot.
-fn exec(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+fn exec(args: impl Iterator<Item = OsString>) -> ExitCode {
     let Err(error) = exec_shim::Exec::parse(args).and_then(|exec| exec_shim::run(&exec));
     output::complain(&error.to_string());
     ExitCode::from(exec_shim::EXIT_CANNOT_EXEC)

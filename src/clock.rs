@@ -9,10 +9,11 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A point in time: milliseconds since the Unix epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -113,12 +114,19 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let elapsed_ms = millis(self.start.elapsed());
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let stray_ms = wall_ms() - (state.offset_ms + elapsed_ms);
-        if stray_ms.abs() <= JUMP_MS {
-            state.offset_ms += stray_ms;
+        Timestamp(state.tell(elapsed_ms, wall_ms()))
+    }
+}
+
+impl Steady {
+    /// The time, `elapsed_ms` after the start by the monotonic clock, when the wall clock shows `wall_ms`.
+    fn tell(&mut self, elapsed_ms: i64, wall_ms: i64) -> i64 {
+        let stray_ms = wall_ms.saturating_sub(self.offset_ms.saturating_add(elapsed_ms));
+        if stray_ms.saturating_abs() <= JUMP_MS {
+            self.offset_ms += stray_ms;
         }
-        state.last_ms = state.last_ms.max(state.offset_ms + elapsed_ms);
-        Timestamp(state.last_ms)
+        self.last_ms = self.last_ms.max(self.offset_ms.saturating_add(elapsed_ms));
+        self.last_ms
     }
 }
 
@@ -185,6 +193,21 @@ mod tests {
         assert!(clock.now() >= ahead);
         let first = clock.now();
         assert!(clock.now() >= first);
+    }
+
+    #[test]
+    fn jumps_of_the_wall_clock_neither_stop_nor_skip_time() {
+        let start = 1_772_625_600_000;
+        let mut steady = Steady { offset_ms: start, last_ms: start };
+        let year = 365 * 86_400_000;
+        for (elapsed, wall) in [(1_000, start + 1_000), (2_000, start + year), (3_000, start - year), (4_000, 0)] {
+            assert_eq!(steady.tell(elapsed, wall), start + elapsed);
+        }
+        // A correction that comes little by little is followed, and one backwards never shows an earlier time.
+        assert_eq!(steady.tell(5_000, start + 6_500), start + 6_500);
+        assert_eq!(steady.tell(5_100, start + 5_200), start + 6_500);
+        assert_eq!(steady.tell(7_000, start + 7_100), start + 7_100);
+        steady.tell(i64::MAX, i64::MIN);
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Config {
         }
         secrets.extend(self.flashduty.as_ref().map(|flashduty| &flashduty.app_key));
         secrets.extend(&self.admin.token);
+        secrets.extend(&self.admin.read_token);
         secrets
     }
 }
@@ -199,6 +200,8 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
     /// The token for the TCP listener.
     pub token: Option<SecretRef>,
+    /// A token that lets its bearers see, but not act.
+    pub read_token: Option<SecretRef>,
 }
 
 /// How log lines look.

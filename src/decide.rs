@@ -20,9 +20,12 @@ use crate::journal::history::{History, Ordering};
 use crate::journal::record::{Decided, Observed, Outcome, Reservation, RunId};
 use crate::matcher;
 use crate::plan::{self, Plan, PlanError};
-use crate::rule::sandbox::{Extra, ScriptError};
+use crate::rule::sandbox::Extra;
 use crate::rule::view::EventView;
 use crate::rule::{DedupeFor, LatePolicy, Mode, Rule, RuleSet};
+
+/// The clause of a rule that is a script, as reasons name it.
+const WHEN: &str = "when";
 
 /// What of the config the core needs.
 #[derive(Debug, Clone)]
@@ -171,15 +174,7 @@ fn decide_rule(
     };
     let mode = rule.mode.min(question.settings.ceiling);
     let run = RunId::derive(&question.event.id, &rule.id, 0);
-    let proposal = Proposal {
-        rule,
-        event,
-        target: &target,
-        run: &run,
-        dry: mode == Mode::DryRun,
-        stage: Stage::First,
-        settings: &question.settings.guards,
-    };
+    let proposal = first_proposal(question, rule, event, &target, &run);
     let tally = guard::tally(rule, event, &target, now);
     let consent = match guard::ask(&proposal, history, now) {
         Ok(consent) => consent,
@@ -224,6 +219,18 @@ fn planned(
     plan::steps(&steps, view, target, now)
 }
 
+/// The run that a rule proposes when its event is taken up.
+fn first_proposal<'a>(
+    question: &Question<'a>,
+    rule: &'a Rule,
+    event: &'a Event,
+    target: &'a str,
+    run: &'a RunId,
+) -> Proposal<'a> {
+    let dry = rule.mode.min(question.settings.ceiling) == Mode::DryRun;
+    Proposal { rule, event, target, run, dry, stage: Stage::First, settings: &question.settings.guards }
+}
+
 /// How a `match` block is held against an event.
 type Holds = fn(&crate::rule::matching::Match, &Event) -> Result<(), matcher::Clause>;
 
@@ -245,21 +252,17 @@ fn condition(
         match when.holds(&rules.sandbox, view, extra) {
             Ok(true) => {}
             Ok(false) => {
-                let (expected, seen) = ("the condition to be true".into(), "false".into());
-                return Err(Outcome::NotMatched { clause: "when".into(), expected, seen });
+                let seen = when.why(&rules.sandbox, view, extra).to_string();
+                let expected = "the condition to be true".into();
+                return Err(Outcome::NotMatched { clause: WHEN.into(), expected, seen });
             }
-            Err(error) => return Err(Outcome::ConditionError { message: in_place(&error) }),
+            Err(error) => {
+                let message = when.say(&error, &rules.sandbox, view, extra);
+                return Err(Outcome::ConditionError { message });
+            }
         }
     }
     target.map_err(|error| Outcome::PlanError { message: error.to_string() })
-}
-
-/// A script's error with its place in the script.
-fn in_place(error: &ScriptError) -> String {
-    match (error.line, error.column) {
-        (Some(line), Some(column)) => format!("{} (line {line}, column {column} of the script)", error.message),
-        _ => error.message.clone(),
-    }
 }
 
 fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: Timestamp) -> Reservation {
@@ -302,6 +305,8 @@ fn remembered(rule: &Rule, settings: &GuardSettings) -> Duration {
     own.into_iter().chain(shared).flatten().max().unwrap_or_default()
 }
 
+#[cfg(test)]
+mod invariants;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -33,7 +33,6 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::config::secret::{Secret, SecretError};
 use crate::decide::Settings;
 use crate::event::Event;
 use crate::guard::GuardSettings;
@@ -139,15 +138,18 @@ impl Engine {
         let redactor = Arc::clone(&options.redactor);
         redactor.store(Arc::new(redactor_for(&config)?));
         let receiver_settings = receiver_settings(&config, &options).map_err(StartError::Receiver)?;
-        let admin_token = admin_token(&config).map_err(|error| StartError::Secret(error.to_string()))?;
         let fingerprint = options.read_from.unwrap_or_else(|| Inputs::look(&config).fingerprint());
         let seen = watcher::Seen { config: Arc::new(config.clone()), fingerprint };
 
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
+        let (committed, commits) = watch::channel(());
         let on_commit = {
             let report = Arc::clone(&report);
-            move |commit| report.committed(commit)
+            move |commit| {
+                report.committed(commit);
+                committed.send_replace(());
+            }
         };
         let (mut history, opened) = recovered
             .start(Arc::clone(&clock), on_commit)
@@ -211,11 +213,11 @@ impl Engine {
             config: ArcSwap::from_pointee(config),
             options,
             clock: Arc::clone(&clock),
+            commits,
             reloading: tokio::sync::Mutex::new(()),
             reload_wanted: tokio::sync::Notify::new(),
             seen: ArcSwap::from_pointee(seen),
             refused_reload: ArcSwapOption::empty(),
-            admin_token: ArcSwapOption::new(admin_token.map(Arc::new)),
         });
         Ok(Self {
             webhook,
@@ -338,11 +340,6 @@ fn receiver_settings(config: &Config, options: &Options) -> Result<receiver::Set
     let listen = options.listen.unwrap_or(config.listen);
     let config = Config { listen, ..config.clone() };
     receiver::Settings::from_config(&config).map_err(|errors| lines(&errors))
-}
-
-/// The token of the admin interface, where the config names one.
-fn admin_token(config: &Config) -> Result<Option<Secret>, SecretError> {
-    config.admin.token.as_ref().map(|token| token.resolve()).transpose()
 }
 
 /// A redactor for every secret that the config names.

@@ -7,6 +7,7 @@ mod document;
 mod json;
 pub mod path;
 mod read;
+pub mod shape;
 mod subject;
 mod view;
 
@@ -18,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -104,7 +106,7 @@ impl fmt::Display for Entity {
 }
 
 /// How far the push's own `event_time` can be trusted for ordering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeMark {
     /// Milliseconds of this era, not ahead of the clock by more than the tolerance.

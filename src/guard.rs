@@ -22,6 +22,7 @@ mod threshold;
 mod unless_acked;
 
 pub use active::window_at;
+pub use breaker::open_until;
 pub use concurrency::{ENGINE_LOCK, WAITING_MAX, gate, locks};
 pub use key::{KeyError, budget_keys, dedupe_key, engine_key, key, rule_keys};
 pub use max_wait::expires;
@@ -176,6 +177,11 @@ pub fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Result
         }
     }
     Ok(consent)
+}
+
+/// What each guard says, in the order in which they are asked, also those behind one that objects.
+pub fn verdicts(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Vec<(&'static str, Verdict)> {
+    GUARDS.iter().map(|(name, ask)| (*name, ask(proposal, history, now))).collect()
 }
 
 /// The names of all guards, in the order in which they are asked.

@@ -16,6 +16,7 @@
 //!
 //! This module never decides anything.
 
+pub mod backup;
 pub mod chain;
 pub mod history;
 pub mod read;
@@ -26,17 +27,18 @@ mod writer;
 
 pub use writer::{CommitReport, Committed};
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::event::Event;
-use chain::HeadFile;
+use chain::{Head, HeadFile, Outside};
 use history::History;
 use record::Record;
 use store::{Prepared, Store, StoreError};
@@ -54,6 +56,10 @@ pub const FILE_NAME: &str = "journal.db";
 
 /// The name of the file beside it that keeps the head of its chain.
 pub const HEAD_NAME: &str = "journal.head";
+
+/// How long a start waits for the lock of the data folder. A process that a daemon was starting when it was killed holds
+/// the daemon's descriptors until it has become its own program: moments, more on a machine under load.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What became of a push that was offered to the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,10 +154,10 @@ impl Recovered {
         let lock_path = data.join("lock");
         let lock = File::create(&lock_path).map_err(|error| io("open", &lock_path, error))?;
         let path = data.join(FILE_NAME);
-        match lock.try_lock() {
+        match take(&lock) {
             Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
-            Err(std::fs::TryLockError::Error(error)) => return Err(io("lock", &lock_path, error)),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
+            Err(TryLockError::Error(error)) => return Err(io("lock", &lock_path, error)),
         }
         // Bodies of events are nobody else's business; SQLite gives its other files the mode of this one.
         OpenOptions::new()
@@ -163,8 +169,18 @@ impl Recovered {
         let store = Store::open(&path)?;
         let head_path = data.join(HEAD_NAME);
         let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
-        if let Some(outside) = head_file.read().map_err(|error| io("read", &head_path, error))? {
-            store.check_against(&store.head(), &outside)?;
+        let outside = head_file.read().map_err(|error| io("read", &head_path, error))?;
+        match (outside, outside.why_unknown()) {
+            (Outside::Known(outside), _) => store.check_against(&store.head(), &outside)?,
+            // A new journal has no head yet.
+            (_, Some(why)) if store.head() != Head::EMPTY => tracing::warn!(
+                path = %head_path.display(),
+                records = store.head().seq,
+                "the file {why}, so nothing outside the journal tells whether its last commits are still there; if \
+                 nobody moved it away and the machine did not lose power, compare `stanch audit verify` with a head \
+                 that you keep elsewhere"
+            ),
+            _ => {}
         }
         let mut history = History::default();
         history.newest.set_strict(strict);
@@ -286,6 +302,17 @@ impl RecordSink for Journal {
     fn append_later(&self, record: Record) -> Result<(), Refused> {
         let prepared = vec![prepare(self.clock.now(), record, None)?];
         self.submit(Submission::Records { prepared, folded: false, reply: None })
+    }
+}
+
+/// Takes the lock of the data folder, waiting up to [`LOCK_PATIENCE`] for it.
+fn take(lock: &File) -> Result<(), TryLockError> {
+    let waited = Stopwatch::start();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if waited.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PATIENCE / 50),
+            done => return done,
+        }
     }
 }
 

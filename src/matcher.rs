@@ -37,6 +37,11 @@ pub fn still_holds(block: &Match, event: &Event) -> Result<(), Clause> {
     first_failure(block, event, Walk { state_only: true })
 }
 
+/// Whether every test of `matcher` holds for a text.
+pub(crate) fn text_holds(matcher: &Matcher, text: &str) -> bool {
+    value::holds_text(matcher, Some(text))
+}
+
 /// Every clause of `block`, held against `event`.
 pub fn clauses(block: &Match, event: &Event) -> Vec<Clause> {
     let mut all = Vec::new();

@@ -6,7 +6,7 @@ mod printable;
 pub mod redact;
 
 pub use metrics::Metrics;
-pub use printable::printable;
+pub use printable::{printable, printable_json};
 
 use std::path::Path;
 

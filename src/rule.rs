@@ -9,11 +9,13 @@ pub mod load;
 pub mod matching;
 pub(crate) mod read;
 pub mod sandbox;
+pub mod schema;
 pub mod step;
 pub mod template;
 pub mod test_case;
 pub mod trust;
 pub mod view;
+pub mod vocabulary;
 pub mod yaml;
 
 use std::fmt;

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -54,7 +55,7 @@ pub struct World<'a> {
 pub type LoadFixture<'a> = dyn Fn(&Path) -> Result<Value, String> + 'a;
 
 /// Something that became of an event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Finding {
     /// Which event led to it, from 0.
     pub event: usize,
@@ -91,7 +92,7 @@ impl Finding {
 }
 
 /// A part of an expectation that did not come true.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// Which key of the expectation.
     pub what: &'static str,
@@ -102,10 +103,11 @@ pub struct Difference {
 }
 
 /// Why a test failed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Problem {
     /// File, line and column of what did not come true.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub place: Place,
     /// What is wrong, in one sentence.
     pub message: String,
@@ -114,12 +116,13 @@ pub struct Problem {
 }
 
 /// What a test led to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TestResult {
     /// Its name.
     pub name: String,
     /// Where it stands.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub place: Place,
     /// Whether all that was expected came true, and nothing else was done.
     pub passed: bool,

@@ -1,7 +1,7 @@
 //! The listeners: a unix socket that only its owner can open, and TCP with a token.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
-use super::routes::{Guard, routes};
+use super::access::Access;
+use super::routes::{Desk, routes};
 use crate::config::Admin;
 use crate::engine::Handle;
 
@@ -46,6 +47,12 @@ pub enum AdminError {
         /// Why.
         source: std::io::Error,
     },
+    /// The token cannot be used.
+    #[error(transparent)]
+    Token(#[from] crate::config::secret::SecretError),
+    /// There are no random numbers, without which forms and sessions cannot be told from made-up ones.
+    #[error("cannot get random numbers for the console: {0}")]
+    Random(#[from] getrandom::Error),
     /// TCP without a token.
     #[error("the admin address {0} needs `admin.token`: without it, anybody who can connect could run remediation")]
     NoToken(SocketAddr),
@@ -54,16 +61,20 @@ pub enum AdminError {
 /// Serves the admin interface until `stopping` says so.
 pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool>) -> Result<Served, AdminError> {
     let socket = bind_socket(&admin.socket)?;
-    let mut tasks = vec![tokio::spawn(accept_unix(socket, handle.clone(), stopping.clone()))];
+    let desk = Arc::new(Desk::new(handle.clone(), Access::of_socket()?, stopping.clone()));
     let mut tcp = None;
+    let mut tasks = Vec::new();
     if let Some(addr) = admin.listen {
-        if handle.admin_token().is_none() {
-            return Err(AdminError::NoToken(addr));
-        }
+        // Read again at each request after a reload; here, so that a daemon whose token is no good does not start.
+        admin.token.as_ref().ok_or(AdminError::NoToken(addr))?.resolve()?;
+        admin.read_token.as_ref().map(|token| token.resolve()).transpose()?;
         let listener = TcpListener::bind(addr).await.map_err(|source| AdminError::Listen { addr, source })?;
         tcp = listener.local_addr().ok();
-        tasks.push(tokio::spawn(accept_tcp(listener, handle, Guard::Token, stopping)));
+        let desk = Arc::new(Desk::new(handle, Access::of_tcp()?, stopping.clone()));
+        tasks.push(tokio::spawn(accept_tcp(listener, desk, stopping)));
     }
+    // The last, so that whoever finds the daemon ready on its socket finds it on TCP as well.
+    tasks.push(tokio::spawn(accept_unix(socket, desk, stopping)));
     Ok(Served { socket: admin.socket.clone(), tcp, tasks })
 }
 
@@ -105,7 +116,7 @@ fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
     Ok(listener)
 }
 
-async fn accept_unix(listener: UnixListener, handle: Handle, mut stopping: watch::Receiver<bool>) {
+async fn accept_unix(listener: UnixListener, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -113,13 +124,13 @@ async fn accept_unix(listener: UnixListener, handle: Handle, mut stopping: watch
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => serve_one(stream, handle.clone(), Guard::Owner, &places),
+            Ok((stream, _)) => serve_one(stream, &desk, Ipv4Addr::UNSPECIFIED.into(), &places),
             Err(error) => pause_after(&error).await,
         }
     }
 }
 
-async fn accept_tcp(listener: TcpListener, handle: Handle, guard: Guard, mut stopping: watch::Receiver<bool>) {
+async fn accept_tcp(listener: TcpListener, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -127,7 +138,7 @@ async fn accept_tcp(listener: TcpListener, handle: Handle, guard: Guard, mut sto
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => serve_one(stream, handle.clone(), guard.clone(), &places),
+            Ok((stream, peer)) => serve_one(stream, &desk, peer.ip(), &places),
             Err(error) => pause_after(&error).await,
         }
     }
@@ -138,7 +149,7 @@ async fn pause_after(error: &std::io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-fn serve_one<S>(stream: S, handle: Handle, guard: Guard, places: &Arc<Semaphore>)
+fn serve_one<S>(stream: S, desk: &Arc<Desk>, peer: IpAddr, places: &Arc<Semaphore>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -146,11 +157,17 @@ where
         tracing::warn!("an admin connection was closed: {CONNECTIONS_MAX} are open already");
         return;
     };
-    let service = TowerToHyperService::new(warp::service(routes(handle, guard)));
+    // Told when a stream gives its client up: hyper itself would wait for ever until that takes what was written.
+    let cut = Arc::new(Notify::new());
+    let service = TowerToHyperService::new(warp::service(routes(Arc::clone(desk), peer, Arc::clone(&cut))));
     tokio::spawn(async move {
-        let connection = serve_connection(stream, service);
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "an admin connection ended early");
+        tokio::select! {
+            ended = serve_connection(stream, service) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "an admin connection ended early");
+                }
+            }
+            () = cut.notified() => tracing::info!(%peer, "an admin connection was cut: its client took nothing"),
         }
         drop(place);
     });

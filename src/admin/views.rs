@@ -1,16 +1,17 @@
 //! What the API shows: built from the journal's records, the same for the command line and for machines.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::decide::explain::reason;
-use crate::event::TimeMark;
+use crate::event::{Event, TimeMark};
 use crate::journal::history::{History, Run, RunState, Waits};
 use crate::journal::record::{Decided, Phase, Record, RunId, StepResult};
 use crate::journal::store::Stored;
 
 /// A push, in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     /// Its number in the journal.
     pub seq: u64,
@@ -28,6 +29,15 @@ pub struct EventView {
     pub source: String,
     /// What it is about.
     pub entity: String,
+    /// The incident that it concerns, where there is one.
+    #[serde(default)]
+    pub incident: Option<String>,
+    /// Its severity, where the body is still kept.
+    #[serde(default)]
+    pub severity: Option<String>,
+    /// Its channel, where the body is still kept.
+    #[serde(default)]
+    pub channel: Option<String>,
     /// Its title, where the body is still kept.
     pub title: Option<String>,
     /// What it led to, where it was decided.
@@ -35,7 +45,7 @@ pub struct EventView {
 }
 
 /// What an event led to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionView {
     /// When it was decided.
     pub at: Timestamp,
@@ -48,7 +58,7 @@ pub struct DecisionView {
 }
 
 /// What became of one rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleDecisionView {
     /// The rule.
     pub rule: String,
@@ -103,25 +113,32 @@ impl EventView {
     /// The view of a `received` record; `None` for any other.
     pub fn of(stored: &Stored, decision: Option<&Stored>) -> Option<Self> {
         match &stored.record {
-            Record::Received { event, source, event_type, time, time_mark, entity, .. } => Some(Self {
-                seq: stored.seq,
-                event: event.to_string(),
-                event_type: event_type.to_string(),
-                received_at: stored.at,
-                time: *time,
-                time_mark: *time_mark,
-                source: source.clone(),
-                entity: entity.to_string(),
-                title: crate::engine::event_of(stored).and_then(|event| event.title().map(str::to_owned)),
-                decision: decision.and_then(DecisionView::of),
-            }),
+            Record::Received { event, source, event_type, time, time_mark, entity, incident, channel, .. } => {
+                let body = crate::engine::event_of(stored);
+                let known = |get: fn(&Event) -> Option<&str>| body.as_ref().and_then(get).map(str::to_owned);
+                Some(Self {
+                    seq: stored.seq,
+                    event: event.to_string(),
+                    event_type: event_type.to_string(),
+                    received_at: stored.at,
+                    time: *time,
+                    time_mark: *time_mark,
+                    source: source.clone(),
+                    entity: entity.to_string(),
+                    incident: incident.as_ref().map(ToString::to_string),
+                    severity: known(Event::severity),
+                    channel: known(Event::channel_name).or_else(|| channel.map(|id| id.to_string())),
+                    title: known(Event::title),
+                    decision: decision.and_then(DecisionView::of),
+                })
+            }
             _ => None,
         }
     }
 }
 
 /// A run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunView {
     /// Its id.
     pub run: String,
@@ -139,6 +156,12 @@ pub struct RunView {
     pub error: Option<String>,
     /// From intent to end, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// Until when it waits: the end of its hold, else when it expires.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// The journal's number of its end, to ask for what came before.
+    #[serde(default)]
+    pub seq: Option<u64>,
 }
 
 impl RunView {
@@ -159,6 +182,12 @@ impl RunView {
             since,
             error: None,
             duration_ms: None,
+            until: match run.state {
+                RunState::Waiting(Waits::Hold { until }) => Some(until),
+                RunState::Waiting(Waits::Queue | Waits::Approval) => Some(run.expires),
+                RunState::Active { .. } => None,
+            },
+            seq: None,
         }
     }
 
@@ -174,6 +203,8 @@ impl RunView {
                 since: stored.at,
                 error: error.clone(),
                 duration_ms: Some(*duration_ms),
+                until: None,
+                seq: Some(stored.seq),
             }),
             _ => None,
         }
@@ -188,7 +219,7 @@ impl RunView {
 }
 
 /// A try of a step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepView {
     /// Which part of the rule.
     pub phase: Phase,
@@ -205,7 +236,7 @@ pub struct StepView {
 }
 
 /// A run with everything it did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStory {
     /// The run.
     pub run: RunView,
@@ -278,6 +309,8 @@ fn last_state(records: &[Stored]) -> Option<RunView> {
                 since: stored.at,
                 error: None,
                 duration_ms: None,
+                until: None,
+                seq: None,
             }),
             _ => None,
         })
@@ -285,7 +318,7 @@ fn last_state(records: &[Stored]) -> Option<RunView> {
 }
 
 /// The state of the engine as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// The version that runs.
     pub version: String,
@@ -301,13 +334,16 @@ pub struct StatusView {
     pub runs_active: usize,
     /// Runs that wait.
     pub runs_waiting: usize,
+    /// Those of them that wait for a person.
+    #[serde(default)]
+    pub approvals_waiting: usize,
     /// The last reload, if it was refused: what lies on disk is then not what is in force.
     #[serde(default)]
     pub reload_refused: Option<RefusedReloadView>,
 }
 
 /// A reload that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedReloadView {
     /// When.
     pub at: Timestamp,
@@ -316,10 +352,39 @@ pub struct RefusedReloadView {
 }
 
 /// A pause that is on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseView {
     /// Why.
     pub reason: Option<String>,
     /// When it ends by itself.
     pub until: Option<Timestamp>,
+}
+
+/// Something that happened, as a stream tells it: a record of the journal, without what would make it large. Plans and
+/// output are where the event or the run is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its number in the journal.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The record.
+    pub record: Record,
+}
+
+impl Change {
+    /// What a stream tells of a record.
+    pub fn of(stored: Stored) -> Self {
+        let Stored { seq, at, mut record, .. } = stored;
+        match &mut record {
+            Record::Decided { decisions, .. } => decisions.iter_mut().for_each(|decided| decided.plan = None),
+            Record::RunIntended { plan, .. } => *plan = serde_json::Value::Null,
+            Record::StepEnded { result, .. } => {
+                result.stdout.clear();
+                result.stderr.clear();
+            }
+            _ => {}
+        }
+        Self { seq, at, record }
+    }
 }

@@ -6,8 +6,23 @@ use clap::{Args, ValueEnum};
 
 use super::output::{complain, note, say, wants_colour};
 use super::{Exit, setup};
-use crate::rule::diagnostic::{Format, Severity, render};
-use crate::rule::load::{Loaded, Summary, load, load_paths};
+use crate::config::Config;
+use crate::config::load::{InvalidConfig, LoadedConfig, SecretPlaces};
+use crate::engine::event_of;
+use crate::journal::FILE_NAME;
+use crate::journal::read::Reader;
+use crate::journal::store::StoreError;
+use crate::report::printable;
+use crate::rule::diagnostic::{Diagnostic, Format, Severity, Sources, codes, render};
+use crate::rule::load::{Loaded, Summary, check};
+use crate::rule::vocabulary::Vocabulary;
+
+/// How many of the newest pushes are looked at for names of labels and channels.
+const PUSHES_MAX: usize = 2000;
+/// How many names a line of the summary lists.
+const LISTED_MAX: usize = 20;
+/// What rules are refused for because of what the config says, which is not known where that has errors.
+const OF_THE_CONFIG: &[&str] = &[codes::UNKNOWN_SOURCE, codes::UNKNOWN_SCHEDULE, codes::HTTP_NOT_ALLOWED];
 
 /// Validate config, rules and scripts; every problem at once.
 #[derive(Debug, Args)]
@@ -46,23 +61,22 @@ impl Check {
             CheckFormat::Json => Format::Json,
             CheckFormat::Github => Format::Github,
         };
-        let (config, warnings) = match crate::config::load::load(config) {
-            Ok(loaded) => (loaded.config, (loaded.warnings, loaded.sources)),
-            Err(invalid) => {
-                self.print(&render(format, &invalid.diagnostics, &invalid.sources));
-                return Exit::Config;
-            }
+        let read = match crate::config::load::load(config) {
+            Ok(loaded) => Read::of_valid(loaded),
+            Err(mut invalid) => match invalid.partial.take() {
+                Some(partial) => Read::of_invalid(*partial, invalid),
+                None => {
+                    self.print(&render(format, &invalid.diagnostics, &invalid.sources));
+                    return Exit::Config;
+                }
+            },
         };
-        let Loaded { set, mut diagnostics, mut sources, summary, .. } =
-            if self.paths.is_empty() { load(&config, 1) } else { load_paths(&config, &self.paths) };
-        diagnostics.extend(warnings.0);
-        sources.extend(warnings.1);
-        for secret in config.secrets() {
-            if let Err(error) = secret.resolve() {
-                complain(&error.to_string());
-                return Exit::Config;
-            }
-        }
+        let Read { config, is_valid, mut diagnostics, mut sources, secrets } = read;
+        let are_unusable = check_secrets(&config, &secrets, &mut diagnostics);
+        let loaded = check(&config, &self.paths, &self.seen(&config));
+        let Loaded { set, diagnostics: of_rules, sources: of_texts, summary, .. } = loaded;
+        diagnostics.extend(of_rules.into_iter().filter(|found| is_valid || !OF_THE_CONFIG.contains(&found.code)));
+        sources.extend(of_texts);
         let errors = setup::count(&diagnostics, Severity::Error);
         let warned = setup::count(&diagnostics, Severity::Warning);
         if !diagnostics.is_empty() || self.format == CheckFormat::Json {
@@ -70,9 +84,28 @@ impl Check {
         }
         if self.format == CheckFormat::Human {
             say(&conclusion(&summary, errors, warned));
+            coverage(&summary);
         }
         let denied = self.deny == Some(Deny::Warnings) && warned > 0;
-        if set.is_none() || errors > 0 || denied { Exit::No } else { Exit::Done }
+        if !is_valid || are_unusable {
+            Exit::Config
+        } else if set.is_none() || errors > 0 || denied {
+            Exit::No
+        } else {
+            Exit::Done
+        }
+    }
+
+    /// What the newest pushes of the journal had, if there is one.
+    fn seen(&self, config: &Config) -> Vocabulary {
+        let journal = config.data.join(FILE_NAME);
+        if !journal.exists() {
+            return Vocabulary::default();
+        }
+        learn(&journal).unwrap_or_else(|error| {
+            complain(&format!("names are not compared with those that pushes had: {error}"));
+            Vocabulary::default()
+        })
     }
 
     /// Problems are the result of machine formats, and a remark beside the result for people.
@@ -82,6 +115,85 @@ impl Check {
             CheckFormat::Json | CheckFormat::Github => say(text.trim_end()),
         }
     }
+}
+
+/// A config as far as it could be read.
+struct Read {
+    config: Config,
+    is_valid: bool,
+    diagnostics: Vec<Diagnostic>,
+    sources: Sources,
+    secrets: SecretPlaces,
+}
+
+impl Read {
+    fn of_valid(loaded: LoadedConfig) -> Self {
+        let LoadedConfig { config, warnings: diagnostics, sources, secrets } = loaded;
+        Self { config, is_valid: true, diagnostics, sources, secrets }
+    }
+
+    fn of_invalid(config: Config, invalid: InvalidConfig) -> Self {
+        let InvalidConfig { diagnostics, sources, secrets, .. } = invalid;
+        Self { config, is_valid: false, diagnostics, sources, secrets }
+    }
+}
+
+/// Reads every secret, as the daemon would; whether one cannot be used.
+fn check_secrets(config: &Config, secrets: &SecretPlaces, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    let before = diagnostics.len();
+    for (secret, place) in secrets {
+        if let Err(error) = secret.resolve() {
+            let mut diagnostic = Diagnostic::of_file(codes::SECRET_UNUSABLE, &config.file, error.to_string(), None);
+            diagnostic.span = place.clone();
+            diagnostics.push(diagnostic);
+        }
+    }
+    diagnostics.len() > before
+}
+
+fn learn(journal: &Path) -> Result<Vocabulary, StoreError> {
+    let mut seen = Vocabulary::default();
+    let reader = Reader::open(journal)?;
+    for push in reader.pushes_before(i64::MAX.unsigned_abs(), PUSHES_MAX)? {
+        // Bodies are read one at a time: all of them could be large.
+        if let Some(event) = reader.push_at(push.seq)?.as_ref().and_then(event_of) {
+            seen.learn(&event);
+        }
+    }
+    Ok(seen)
+}
+
+/// What the rules cover, line by line.
+fn coverage(summary: &Summary) {
+    if summary.rules == 0 {
+        return;
+    }
+    let counted = |counts: &mut dyn Iterator<Item = (String, usize)>| {
+        cut(counts.map(|(name, count)| format!("{name} {count}")).collect())
+    };
+    let modes = counted(&mut summary.modes.iter().map(|(mode, count)| (mode.to_string(), *count)));
+    let of = |counts: &std::collections::BTreeMap<String, usize>| {
+        let mut sorted: Vec<(String, usize)> = counts.iter().map(|(name, count)| (name.clone(), *count)).collect();
+        // The most covered first; the names are sorted already.
+        sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counted(&mut sorted.into_iter())
+    };
+    say(&format!("  modes       {modes}"));
+    say(&format!("  events      {}", of(&summary.by_event)));
+    say(&format!("  channels    {}", of(&summary.by_channel)));
+    say(&format!("  severities  {}", of(&summary.by_severity)));
+    let untested: Vec<String> = summary.untested.iter().cloned().collect();
+    if !untested.is_empty() {
+        say(&format!("  untested    {}: {}", untested.len(), cut(untested)));
+    }
+}
+
+/// A list in one line, not too long, without anything that steers a terminal.
+fn cut(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(LISTED_MAX);
+    names.truncate(LISTED_MAX);
+    let text = printable(&names.join(", ")).into_owned();
+    if more > 0 { format!("{text}, and {more} more") } else { text }
 }
 
 /// What was found, in one line that says more than OK.
@@ -113,5 +225,5 @@ fn count(number: usize, what: &str) -> String {
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    if texts.is_empty() { "(none)".into() } else { texts.join(", ") }
+    if texts.is_empty() { "(none)".into() } else { cut(texts) }
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::output::complain;
 use super::{Exit, setup};
+use crate::config::Config;
 
 /// How long the daemon may take to answer.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
@@ -33,57 +34,71 @@ impl Client {
     /// A client for the daemon of this config.
     pub(super) fn new(config: &Path) -> Result<Self, Exit> {
         let config = setup::config(config)?;
-        let runtime = setup::runtime()?;
+        Self::connect(&config).map_err(|why| {
+            complain(&why);
+            Exit::Internal
+        })
+    }
+
+    /// The same for a config that was read.
+    pub(super) fn connect(config: &Config) -> Result<Self, String> {
+        let prepare = |error: &dyn std::fmt::Display| format!("cannot prepare to talk to the daemon: {error}");
+        let runtime = setup::runtime().map_err(|_| prepare(&"there is no runtime"))?;
         crate::action::install_crypto();
         let http = reqwest::Client::builder()
             .unix_socket(config.admin.socket.as_path())
             .timeout(TIMEOUT)
             .no_proxy()
             .build()
-            .map_err(|error| {
-                complain(&format!("cannot prepare to talk to the daemon: {error}"));
-                Exit::Internal
-            })?;
+            .map_err(|error| prepare(&error))?;
         Ok(Self { http, runtime, socket: config.admin.socket.display().to_string() })
     }
 
     /// Asks for something.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Exit> {
+        said(self.try_get(path))
+    }
+
+    /// Asks for something, and leaves it to the caller to say why there is none.
+    pub(super) fn try_get<T: DeserializeOwned>(&self, path: &str) -> Result<T, (Exit, String)> {
         self.send(self.http.get(format!("http://stanch/api/v1/{path}")))
     }
 
     /// Asks for something to be done.
     pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Exit> {
-        self.send(self.http.post(format!("http://stanch/api/v1/{path}")).json(body))
+        said(self.send(self.http.post(format!("http://stanch/api/v1/{path}")).json(body)))
     }
 
-    fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Exit> {
-        let (status, text) = self
-            .runtime
-            .block_on(async {
-                let response = request.send().await?;
-                Ok::<_, reqwest::Error>((response.status(), response.text().await?))
-            })
-            .map_err(|error| {
-                complain(&format!(
-                    "cannot reach the daemon at {}: {}; is `stanch serve` running with this config?",
-                    self.socket,
-                    root(&error)
-                ));
-                Exit::Unreachable
-            })?;
+    fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, (Exit, String)> {
+        let answered = self.runtime.block_on(async {
+            let response = request.send().await?;
+            Ok::<_, reqwest::Error>((response.status(), response.text().await?))
+        });
+        let (status, text) = answered.map_err(|error| {
+            let (socket, root) = (&self.socket, root(&error));
+            let why =
+                format!("cannot reach the daemon at {socket}: {root}; is `stanch serve` running with this config?");
+            (Exit::Unreachable, why)
+        })?;
         if status.is_success() {
             return serde_json::from_str(&text).map_err(|error| {
-                complain(&format!("the daemon's answer cannot be read: {error}; is it another version?"));
-                Exit::Internal
+                (Exit::Internal, format!("the daemon's answer cannot be read: {error}; is it another version?"))
             });
         }
-        match serde_json::from_str::<Failure>(&text) {
-            Ok(failure) => complain(&crate::report::printable(&failure.error.message)),
-            Err(_) => complain(&format!("the daemon answered {status}")),
-        }
-        Err(if status.is_server_error() { Exit::Unreachable } else { Exit::No })
+        let why = match serde_json::from_str::<Failure>(&text) {
+            Ok(failure) => crate::report::printable(&failure.error.message).into_owned(),
+            Err(_) => format!("the daemon answered {status}"),
+        };
+        Err((if status.is_server_error() { Exit::Unreachable } else { Exit::No }, why))
     }
+}
+
+/// Says why there is no answer.
+fn said<T>(answer: Result<T, (Exit, String)>) -> Result<T, Exit> {
+    answer.map_err(|(exit, why)| {
+        complain(&why);
+        exit
+    })
 }
 
 /// The innermost reason of an error, which is the one that says something.

@@ -8,7 +8,7 @@ use super::Exit;
 use super::client::{Client, segment};
 use super::output::{OutputFormat, cell, json, say, table};
 use super::runs::say_story;
-use crate::admin::api::EventStory;
+use crate::admin::api::events::EventStory;
 use crate::admin::views::{EventView, RuleDecisionView};
 use crate::report::printable;
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anstyle::AnsiColor;
 use clap::Args;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use super::{Exit, setup};
 use crate::admin::views::DecisionView;
 use crate::clock::{Timestamp, wall_now};
 use crate::config::Config;
-use crate::decide::explain::{Explanation, RuleExplanation, explain};
+use crate::decide::explain::{Explanation, GuardExplanation, RuleExplanation, WhenExplanation, explain};
 use crate::decide::{Question, Scope};
 use crate::engine::{Options, event_of, load_event, settings};
 use crate::event::{self, Event};
@@ -21,7 +22,10 @@ use crate::journal::read::Reader;
 use crate::journal::store::StoreError;
 use crate::report::printable;
 use crate::rule::RuleSet;
+use crate::rule::sandbox::{Part, Verdict};
 
+/// The word of a guard that has nothing against it.
+const PASS: &str = "pass";
 /// The largest event file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -124,7 +128,11 @@ fn ask(case: Case, config: &Config, rules: &RuleSet, only: Option<&str>) -> Answ
         settings: &settings,
         scope: Scope::Every,
     };
-    Answer { recorded: case.recorded, current: explain(&question, case.history, case.at, only) }
+    let mut recorded = case.recorded;
+    if let (Some(recorded), Some(only)) = (&mut recorded, only) {
+        recorded.rules.retain(|rule| rule.rule == only);
+    }
+    Answer { recorded, current: explain(&question, case.history, case.at, only) }
 }
 
 /// A push in a file, asked on what the journal holds, if there is one, as if it came now.
@@ -199,7 +207,7 @@ fn show(answer: &Answer) {
         if let Some(newest) = recorded.late_since {
             say(&format!("  late: a newer event, of {newest}, came before"));
         } else if recorded.rules.is_empty() {
-            say("  it concerned no rule");
+            say("  it concerned no rule that was asked for");
         }
         for rule in &recorded.rules {
             let reason = rule.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
@@ -227,15 +235,78 @@ fn show_rule(rule: &RuleExplanation) {
         say(&format!("  {}{until}", printable(reason)));
     }
     for clause in &rule.clauses {
-        let (mark, verb) = if clause.holds { ("+", "is") } else { ("-", "but sees") };
-        say(&format!("  {mark} {} {}, {verb} {}", clause.clause, printable(&clause.expected), printable(&clause.seen)));
+        let verb = if clause.holds { "is" } else { "but sees" };
+        let text = format!("{} {}, {verb} {}", clause.clause, printable(&clause.expected), printable(&clause.seen));
+        say(&format!("  {} {text}", mark(Some(clause.holds))));
     }
+    if let Some(when) = &rule.when {
+        show_when(when);
+    }
+    show_guards(&rule.guards);
     if let Some(target) = &rule.target {
         say(&format!("  target {}", cell(target, 200)));
     }
     if let Some(plan) = &rule.plan {
-        say("  plan:");
+        say(if rule.outcome == "suppressed" { "  plan, if nothing objected:" } else { "  plan:" });
         let text = serde_json::to_string_pretty(plan).unwrap_or_default();
         text.lines().for_each(|line| say(&format!("    {}", printable(line))));
     }
+}
+
+fn show_when(when: &WhenExplanation) {
+    let error = when.error.as_deref().map(|error| format!(": {}", printable(error))).unwrap_or_default();
+    let is_one_line = !when.source.trim().contains('\n');
+    let source = if is_one_line { format!(" {}", cell(when.source.trim(), 200)) } else { String::new() };
+    say(&format!("  {} when{source}{error}", mark(when.holds)));
+    // A single part repeats the whole; what it read is still news.
+    let (indent, parts): (usize, &[Part]) = match when.parts.as_slice() {
+        [only] if is_one_line => {
+            only.seen.iter().for_each(|seen| say(&format!("      {}", printable(&seen.to_string()))));
+            return;
+        }
+        [whole, parts @ ..] if !parts.is_empty() && is_one_line => (whole.depth, parts),
+        parts => (0, parts),
+    };
+    for part in parts {
+        let margin = "  ".repeat((part.depth + 1).saturating_sub(indent) + 1);
+        let (holds, error) = match &part.verdict {
+            Verdict::True => (Some(true), ""),
+            Verdict::False => (Some(false), ""),
+            Verdict::Error(message) => (None, message.as_str()),
+            Verdict::NotAsked => {
+                say(&format!("{margin}· {}, not asked", printable(&part.expression)));
+                continue;
+            }
+        };
+        let seen: Vec<String> = part.seen.iter().map(ToString::to_string).collect();
+        let details: Vec<&str> =
+            [error].into_iter().chain(seen.iter().map(String::as_str)).filter(|text| !text.is_empty()).collect();
+        let details = if details.is_empty() { String::new() } else { format!(": {}", details.join(", ")) };
+        say(&format!("{margin}{} {}{}", mark(holds), printable(&part.expression), printable(&details)));
+    }
+}
+
+/// Those that do not simply pass, each with its reason; the others in one line.
+fn show_guards(guards: &[GuardExplanation]) {
+    for guard in guards.iter().filter(|guard| guard.verdict != PASS) {
+        let reason = guard.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
+        let until = guard.until.map(|until| format!(" (until {until})")).unwrap_or_default();
+        let mark = if guard.verdict == "object" { mark(Some(false)) } else { mark(None) };
+        say(&format!("  {mark} guard {} says {}{reason}{until}", guard.guard, guard.verdict));
+    }
+    let passing: Vec<&str> =
+        guards.iter().filter(|guard| guard.verdict == PASS).map(|guard| guard.guard.as_str()).collect();
+    if !passing.is_empty() {
+        say(&format!("  {} guards that pass: {}", mark(Some(true)), passing.join(", ")));
+    }
+}
+
+/// A coloured sign for what holds, what does not, and what is neither.
+fn mark(holds: Option<bool>) -> String {
+    let (colour, sign) = match holds {
+        Some(true) => (AnsiColor::Green, '✓'),
+        Some(false) => (AnsiColor::Red, '✗'),
+        None => (AnsiColor::Yellow, '!'),
+    };
+    format!("{}{sign}{}", colour.on_default(), anstyle::Reset)
 }

@@ -14,6 +14,7 @@ use super::{Exit, setup};
 use crate::config::Auth;
 use crate::report::printable;
 use crate::rule::load::load;
+use crate::rule::schema;
 
 /// Bytes of the secret: 256 bits, as many as any digest of it has.
 const SECRET_BYTES: usize = 32;
@@ -24,33 +25,60 @@ const FIXTURE: &str = "rules/fixtures/disk-full.json";
 
 /// What is written besides the secret; the files of `examples/quickstart`.
 const FILES: &[NewFile] = &[
-    NewFile { path: "stanch.yaml", mode: 0o644, text: include_str!("../../examples/quickstart/stanch.yaml") },
+    NewFile {
+        path: "stanch.yaml",
+        mode: 0o644,
+        text: Text::Example(include_str!("../../examples/quickstart/stanch.yaml")),
+    },
     NewFile {
         path: "rules/disk-full.yaml",
         mode: 0o644,
-        text: include_str!("../../examples/quickstart/rules/disk-full.yaml"),
+        text: Text::Example(include_str!("../../examples/quickstart/rules/disk-full.yaml")),
     },
     NewFile {
         path: FIXTURE,
         mode: 0o644,
-        text: include_str!("../../examples/quickstart/rules/fixtures/disk-full.json"),
+        text: Text::Example(include_str!("../../examples/quickstart/rules/fixtures/disk-full.json")),
     },
     NewFile {
         path: "scripts/disk-report.sh",
         mode: 0o755,
-        text: include_str!("../../examples/quickstart/scripts/disk-report.sh"),
+        text: Text::Example(include_str!("../../examples/quickstart/scripts/disk-report.sh")),
     },
+    NewFile { path: "schema/rules.json", mode: 0o644, text: Text::Made(|| schema::text(&schema::rules())) },
+    NewFile { path: "schema/config.json", mode: 0o644, text: Text::Made(|| schema::text(&schema::config())) },
     // Whoever puts the folder under version control does not publish the secret with it.
-    NewFile { path: "secrets/.gitignore", mode: 0o644, text: "*\n" },
+    NewFile { path: "secrets/.gitignore", mode: 0o644, text: Text::Made(|| "*\n".to_owned()) },
 ];
 
 /// The folders, with modes that keep others from exchanging what is run.
-const FOLDERS: &[(&str, u32)] = &[("rules", 0o755), ("rules/fixtures", 0o755), ("scripts", 0o755), ("secrets", 0o700)];
+const FOLDERS: &[(&str, u32)] =
+    &[("rules", 0o755), ("rules/fixtures", 0o755), ("schema", 0o755), ("scripts", 0o755), ("secrets", 0o700)];
+
+/// Where the schemas are as seen from a file of an example, and where they are in a new folder.
+const SCHEMA_FOLDERS: (&str, &str) = ("../../docs/schema/", "schema/");
 
 struct NewFile {
     path: &'static str,
     mode: u32,
-    text: &'static str,
+    text: Text,
+}
+
+enum Text {
+    /// A file of an example, which names the schemas of this project.
+    Example(&'static str),
+    /// Anything else.
+    Made(fn() -> String),
+}
+
+impl NewFile {
+    fn text(&self) -> String {
+        let (from, to) = SCHEMA_FOLDERS;
+        match self.text {
+            Text::Example(text) => text.replacen(from, to, 1),
+            Text::Made(make) => make(),
+        }
+    }
 }
 
 /// Make a working folder: config, secret, one example rule with tests.
@@ -107,7 +135,7 @@ impl Init {
         }
         for file in FILES {
             let path = self.dir.join(file.path);
-            make_file(&path, file.mode, file.text).map_err(|error| (path, error))?;
+            make_file(&path, file.mode, &file.text()).map_err(|error| (path, error))?;
         }
         let path = self.dir.join(SECRET);
         make_file(&path, 0o600, &format!("{secret}\n")).map_err(|error| (path, error))
@@ -138,6 +166,7 @@ impl Init {
         say("  rules/disk-full.yaml           one rule with its tests; it only looks");
         say("  rules/fixtures/disk-full.json  the push that they use");
         say("  scripts/disk-report.sh         what the rule runs");
+        say("  schema/                        what editors complete and explain by");
         say("  secrets/webhook-token          the secret, for your eyes only (mode 0600)");
         say("");
         say(&format!("{bold}Next{reset}"));

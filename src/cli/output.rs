@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::report::printable;
+use crate::report::{printable, printable_json};
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -35,8 +35,17 @@ pub(super) fn complain(message: &str) {
 
 /// Prints a value as JSON.
 pub(super) fn json<T: Serialize>(value: &T) {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => say(&text),
+    print_json(serde_json::to_string_pretty(value));
+}
+
+/// Prints a value as one line of JSON.
+pub(super) fn json_line<T: Serialize>(value: &T) {
+    print_json(serde_json::to_string(value));
+}
+
+fn print_json(text: Result<String, serde_json::Error>) {
+    match text {
+        Ok(text) => say(&printable_json(&text)),
         Err(error) => complain(&format!("the result cannot be written as JSON: {error}")),
     }
 }

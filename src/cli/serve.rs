@@ -1,5 +1,7 @@
 //! `stanch serve`: the daemon.
 
+mod service;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +66,8 @@ impl Serve {
         };
         let (webhook, socket) = (engine.webhook(), served.socket.display().to_string());
         tracing::info!(%webhook, socket, rules = count, %mode, dry_run = self.dry_run, "stanch is ready");
+        service::ready(&format!("{count} rules, mode {mode}, listening on {webhook}"));
+        let alive = tokio::spawn(service::keep_alive(handle.clone()));
         let failed = loop {
             tokio::select! {
                 reason = engine.failed() => break Some(reason),
@@ -73,6 +77,8 @@ impl Serve {
             }
         };
         tracing::info!("stanch is stopping");
+        service::stopping(GRACE);
+        alive.abort();
         stop_admin.send_replace(true);
         engine.stop(GRACE).await;
         served.ended().await;

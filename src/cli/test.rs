@@ -1,6 +1,5 @@
 //! `stanch test`: runs the tests of rules, without any effect.
 
-mod fixtures;
 mod human;
 mod junit;
 mod watch;
@@ -17,10 +16,10 @@ use crate::config::Config;
 use crate::engine::{Options, settings};
 use crate::report::printable;
 use crate::rule::Mode;
+use crate::rule::load::fixtures::Fixtures;
 use crate::rule::load::{Loaded, load, load_paths};
 use crate::rule::test_case::TestCase;
 use crate::simulate::{Suite, TestResult, World, expectations};
-use fixtures::Fixtures;
 
 /// The name of the source that takes the events in, where the config has none.
 const NO_SOURCE: &str = "test";

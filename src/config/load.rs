@@ -9,10 +9,13 @@ mod schedule;
 mod secrets;
 mod sources;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::secret::SecretRef;
 use super::{Admin, Budget, Config, Flashduty, Limits, Log, LogFormat, Retention};
 use crate::rule::diagnostic::{self, Diagnostic, Sources, codes};
 use crate::rule::load::find::read_text;
@@ -35,7 +38,12 @@ pub struct LoadedConfig {
     pub warnings: Vec<Diagnostic>,
     /// The text that they point into.
     pub sources: Sources,
+    /// Where the config names its secrets, as bytes of its text.
+    pub secrets: SecretPlaces,
 }
+
+/// Each secret that a config names, with where it does.
+pub type SecretPlaces = Vec<(SecretRef, Range<usize>)>;
 
 /// Why a config cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,10 @@ pub struct InvalidConfig {
     pub diagnostics: Vec<Diagnostic>,
     /// The text that they point into.
     pub sources: Sources,
+    /// What could be read, with defaults for what has an error: for checking rules beside it, never for running them.
+    pub partial: Option<Box<Config>>,
+    /// Where the config names its secrets, as bytes of its text.
+    pub secrets: SecretPlaces,
 }
 
 fn first(diagnostics: &[Diagnostic]) -> &str {
@@ -60,7 +72,7 @@ pub fn load(path: &Path) -> Result<LoadedConfig, InvalidConfig> {
     let mut texts = Sources::default();
     let refuse = |mut diagnostics: Vec<Diagnostic>, sources| {
         diagnostic::sort(&mut diagnostics);
-        Err(InvalidConfig { diagnostics, sources })
+        Err(InvalidConfig { diagnostics, sources, partial: None, secrets: Vec::new() })
     };
     let text = match read_text(path) {
         Ok(text) => text,
@@ -78,24 +90,29 @@ pub fn load(path: &Path) -> Result<LoadedConfig, InvalidConfig> {
         }
     };
     let doc = Doc::new(path, text);
-    let config = read_config(&doc, file);
+    let secrets = RefCell::default();
+    let config = read_config(&doc, file, &secrets);
+    let secrets = secrets.into_inner();
     let failed = doc.has_errors();
     let mut diagnostics = doc.take();
     match config {
         Some(config) if !failed => {
             diagnostic::sort(&mut diagnostics);
-            Ok(LoadedConfig { config, warnings: diagnostics, sources: texts })
+            Ok(LoadedConfig { config, warnings: diagnostics, sources: texts, secrets })
         }
-        _ => refuse(diagnostics, texts),
+        partial => {
+            diagnostic::sort(&mut diagnostics);
+            Err(InvalidConfig { diagnostics, sources: texts, partial: partial.map(Box::new), secrets })
+        }
     }
 }
 
 /// Reads all of it; what has an error gets its default, and is then not used.
-fn read_config(doc: &Doc, file: PathBuf) -> Option<Config> {
+fn read_config(doc: &Doc, file: PathBuf, secrets: &RefCell<SecretPlaces>) -> Option<Config> {
     let base = file.parent().unwrap_or_else(|| Path::new("/")).to_owned();
     let root = parse(doc)?;
     let fields = Fields::open(doc, &root, "the config")?;
-    let reader = Reader { doc, base: &base };
+    let reader = Reader { doc, base: &base, secrets };
 
     let listen_node = fields.get("listen");
     let listen = listen_node.and_then(|node| listeners::address(doc, node, "`listen`"));
@@ -119,7 +136,7 @@ fn read_config(doc: &Doc, file: PathBuf) -> Option<Config> {
     let budgets = fields.get("budgets").map(|node| budgets(doc, node)).unwrap_or_default();
     let schedules = fields.get("schedules").map_or_else(BTreeMap::new, |node| schedule::read(doc, node));
     let retention = fields.get("retention").map_or_else(Retention::default, |node| retention(doc, node));
-    let mut admin = Admin { socket: data.join("stanch.sock"), listen: None, token: None };
+    let mut admin = Admin { socket: data.join("stanch.sock"), listen: None, token: None, read_token: None };
     if let Some(node) = fields.get("admin") {
         listeners::admin(&reader, node, listen, &mut admin);
     }
@@ -152,6 +169,7 @@ fn read_config(doc: &Doc, file: PathBuf) -> Option<Config> {
 struct Reader<'a> {
     doc: &'a Doc,
     base: &'a Path,
+    secrets: &'a RefCell<SecretPlaces>,
 }
 
 impl Reader<'_> {

@@ -7,7 +7,7 @@ pub use walk::{Next, Walk};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, apart, condition, planned};
+use super::{Settings, WHEN, apart, condition, planned};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
@@ -180,6 +180,7 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
 
 fn no_longer(outcome: &Outcome) -> String {
     match outcome {
+        Outcome::NotMatched { clause, seen, .. } if clause == WHEN => format!("it no longer matches: {clause}: {seen}"),
         Outcome::NotMatched { clause, expected, seen } => {
             format!("it no longer matches: {clause} expects {expected} and sees {seen}")
         }

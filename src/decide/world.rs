@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) records: Vec<(u64, Timestamp, Record)>,
     /// When runs began to act: rule, target, time.
     pub(crate) begun: Vec<(String, String, Timestamp)>,
+    /// Their ids, in the same order.
+    pub(crate) begun_runs: Vec<RunId>,
     events: HashMap<u64, Arc<Event>>,
 }
 
@@ -52,8 +54,8 @@ impl World {
         let loaded = crate::rule::load::load(&config, 1);
         let rules = loaded.set.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         let settings = crate::engine::settings(&config, &crate::engine::Options::of_reader());
-        let (records, begun, events) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { rules, settings, history: History::default(), now: START, records, begun, events }
+        let (records, begun, begun_runs, events) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        Self { rules, settings, history: History::default(), now: START, records, begun, begun_runs, events }
     }
 
     /// Changes the only rule as no rule file could.
@@ -150,6 +152,7 @@ impl World {
         let known = self.history.runs.get(run).unwrap();
         let (rule, target, event) = (known.rule.clone(), known.target.clone(), known.event.clone());
         self.begun.push((rule.to_string(), target.clone(), self.now));
+        self.begun_runs.push(run.clone());
         self.note(Record::RunIntended { run: run.clone(), rule, event, generation: 1, target, plan: Value::Null });
     }
 
@@ -220,6 +223,16 @@ impl World {
             blocked,
         };
         turn::turn(&turning, &self.history, self.now)
+    }
+
+    /// The engine dies and is started again at `now`: what acted is interrupted, everything else is as it was.
+    pub(crate) fn restart(&mut self, now: Timestamp) {
+        self.history = self.replayed();
+        // As the clock of the engine does: time does not go back over a restart.
+        self.now = now.max(self.history.last_at());
+        for run in self.active() {
+            self.end(&run, RunEnd::Interrupted);
+        }
     }
 
     /// The fold of the records, as a restart makes it.

@@ -1,10 +1,11 @@
 //! What the admin interface works with: asking the engine and telling it what a person wants.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 use super::command::Command;
 use super::decider::InForce;
@@ -13,7 +14,6 @@ use super::watcher::{Inputs, Seen};
 use super::{Options, receiver};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::config::secret::Secret;
 use crate::journal::Journal;
 use crate::journal::history::History;
 use crate::journal::read::Reader;
@@ -45,13 +45,14 @@ pub(super) struct Shared {
     pub(super) config: ArcSwap<Config>,
     pub(super) options: Options,
     pub(super) clock: Arc<dyn Clock>,
+    /// Marked as changed after each commit of the journal.
+    pub(super) commits: watch::Receiver<()>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
     /// A reload that somebody asked for without waiting for it.
     pub(super) reload_wanted: Notify,
     pub(super) seen: ArcSwap<Seen>,
     pub(super) refused_reload: ArcSwapOption<RefusedReload>,
-    pub(super) admin_token: ArcSwapOption<Secret>,
 }
 
 /// A handle to a running engine.
@@ -68,11 +69,6 @@ impl Handle {
     /// The config in force.
     pub fn config(&self) -> Arc<Config> {
         self.shared.config.load_full()
-    }
-
-    /// What the admin interface asks of those who come over TCP; `None` where the config names no token.
-    pub fn admin_token(&self) -> Option<Arc<Secret>> {
-        self.shared.admin_token.load_full()
     }
 
     /// The last reload, if it was refused.
@@ -107,6 +103,16 @@ impl Handle {
     /// The metrics as Prometheus reads them.
     pub fn metrics_text(&self, paused: bool) -> String {
         self.shared.report.metrics_text(self.shared.journal.path(), paused)
+    }
+
+    /// Is marked as changed after each commit of the journal: whoever follows it reads on then, at their own pace.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.shared.commits.clone()
+    }
+
+    /// The journal's file.
+    pub fn journal_path(&self) -> &Path {
+        self.shared.journal.path()
     }
 
     /// Why nothing can be written any more, if so.

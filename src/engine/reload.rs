@@ -14,7 +14,7 @@ use crate::rule::diagnostic::{Format, render};
 use crate::rule::load::Loaded;
 
 /// What came into force.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
 pub struct Reloaded {
     /// The number of the rule set.
     pub generation: u64,
@@ -88,7 +88,6 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     }
     let settings = super::receiver_settings(&config, handle.options()).map_err(ReloadError::Unusable)?;
     let redactor: Redactor = super::redactor_for(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
-    let admin_token = super::admin_token(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
     let old = handle.config();
     let needs_restart = [
@@ -110,7 +109,6 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     handle.put_in_force(in_force.clone()).await?;
     shared.report.in_force(&in_force.rules);
     shared.receiver_settings.store(Arc::new(settings));
-    shared.admin_token.store(admin_token.map(Arc::new));
     shared.in_force.store(Arc::new(in_force));
     shared.config.store(Arc::new(config));
     tracing::info!(generation, rules = rules_now, "reloaded");

@@ -3,19 +3,26 @@
 use super::{Objection, Proposal, Verdict, duration};
 use crate::clock::Timestamp;
 use crate::journal::history::History;
+use crate::rule::Rule;
 use crate::rule::guards::Breaker;
 
 pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
     let breaker = &proposal.rule.guards.breaker;
-    let failures: Vec<Timestamp> = history.failures(&proposal.rule.id).collect();
-    match opened_at(breaker, &failures).map(|opened| opened.plus(breaker.open_for)) {
-        Some(until) if now < until => {
+    match open_until(proposal.rule, history, now) {
+        Some(until) => {
             let reason =
                 format!("the breaker is open: {} runs failed within {}", breaker.failures, duration(breaker.within));
             Verdict::Object(Objection::new("breaker", reason, Some(until)))
         }
-        _ => Verdict::Pass,
+        None => Verdict::Pass,
     }
+}
+
+/// Until when the breaker of `rule` is open; `None` where it is closed.
+pub fn open_until(rule: &Rule, history: &History, now: Timestamp) -> Option<Timestamp> {
+    let failures: Vec<Timestamp> = history.failures(&rule.id).collect();
+    let until = opened_at(&rule.guards.breaker, &failures)?.plus(rule.guards.breaker.open_for);
+    (now < until).then_some(until)
 }
 
 /// When the breaker was opened last: at the latest failure that was the last of enough within the window.

@@ -7,10 +7,12 @@
 //! SQLite drops the commits behind a damaged byte of its write-ahead log and calls what is left intact. The head
 //! file notices that: the journal must be at least as long as it says.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::str::FromStr;
 
 /// A BLAKE3 hash.
 pub type Hash = [u8; 32];
@@ -80,7 +82,47 @@ impl Head {
     pub const EMPTY: Self = Self { seq: 0, hash: GENESIS };
 }
 
+impl fmt::Display for Head {
+    /// `SEQ:HASH`, the hash in hexadecimal: the form in which it can be kept elsewhere and compared later.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seq, blake3::Hash::from(self.hash))
+    }
+}
+
+impl FromStr for Head {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || "a head is SEQ:HASH, as `stanch audit verify` prints it".to_owned();
+        let (seq, hash) = text.split_once(':').ok_or_else(wrong)?;
+        let hash = blake3::Hash::from_hex(hash).map_err(|_| wrong())?;
+        Ok(Self { seq: seq.parse().map_err(|_| wrong())?, hash: *hash.as_bytes() })
+    }
+}
+
 const HEAD_BYTES: usize = 8 + 32 + 32;
+
+/// What is known of the chain's head outside the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// There is no file, or it is empty.
+    Missing,
+    /// The file's content is not a head: a write was cut off, or somebody changed it.
+    Torn,
+    /// The head that was noted last.
+    Known(Head),
+}
+
+impl Outside {
+    /// Why the file says nothing; `None` where it does.
+    pub fn why_unknown(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing => Some("is missing or empty"),
+            Self::Torn => Some("is torn"),
+            Self::Known(_) => None,
+        }
+    }
+}
 
 /// The file that keeps the head. It is written after each commit and not synced: it lags behind the database
 /// after a power loss, never ahead of it.
@@ -94,21 +136,24 @@ impl HeadFile {
         Ok(Self(file))
     }
 
-    /// What the file at `path` says, without making it; `None` where it is not there or torn.
-    pub fn read_only(path: &Path) -> io::Result<Option<Head>> {
+    /// What the file at `path` says, without making it.
+    pub fn read_only(path: &Path) -> io::Result<Outside> {
         match File::open(path) {
             Ok(file) => Self(file).read(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Outside::Missing),
             Err(error) => Err(error),
         }
     }
 
-    /// What the file says; `None` where it is new, or torn in the middle of a write.
-    pub fn read(&self) -> io::Result<Option<Head>> {
+    /// What the file says.
+    pub fn read(&self) -> io::Result<Outside> {
+        if self.0.metadata()?.len() == 0 {
+            return Ok(Outside::Missing);
+        }
         let mut bytes = [0; HEAD_BYTES];
         match self.0.read_exact_at(&mut bytes, 0) {
-            Ok(()) => Ok(decode(&bytes)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Ok(()) => Ok(decode(&bytes).map_or(Outside::Torn, Outside::Known)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Outside::Torn),
             Err(error) => Err(error),
         }
     }
@@ -143,12 +188,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("head");
         let file = HeadFile::open(&path).unwrap();
-        assert_eq!(file.read().unwrap(), None);
+        assert_eq!(file.read().unwrap(), Outside::Missing);
         let head = Head { seq: 7, hash: [9; 32] };
         file.write(&head).unwrap();
-        assert_eq!(HeadFile::open(&path).unwrap().read().unwrap(), Some(head));
+        assert_eq!(HeadFile::open(&path).unwrap().read().unwrap(), Outside::Known(head));
         file.0.write_all_at(&[1], 3).unwrap();
-        assert_eq!(file.read().unwrap(), None);
+        assert_eq!(file.read().unwrap(), Outside::Torn);
+        file.0.set_len(40).unwrap();
+        assert_eq!(file.read().unwrap(), Outside::Torn);
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_is_printed() {
+        let head = Head { seq: 7, hash: [9; 32] };
+        assert_eq!(head.to_string().parse(), Ok(head));
+        for text in ["", "7", "7:", "x:00", "7:zz", &head.to_string()[..20]] {
+            assert!(text.parse::<Head>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -11,11 +11,13 @@ mod counts;
 mod newest;
 mod runs;
 mod slots;
+mod standings;
 
 pub use counts::{Counts, REMEMBERED_MAX, Window};
 pub use newest::{NEWEST_MAX, Newest, Order, Ordering};
 pub use runs::{Reserved, Run, RunState, Runs, Waits};
-pub use slots::{Slot, Slots};
+pub use slots::{OPEN_ENDED_MAX, Slot, Slots};
+pub use standings::{STANDINGS_MAX, Standing, Standings};
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -50,6 +52,8 @@ pub struct History {
     pub counts: Counts,
     /// Runs that wait or act, and the locks that they hold.
     pub runs: Runs,
+    /// How each rule has fared, for people.
+    pub standings: Standings,
     failures: HashMap<RuleId, VecDeque<Timestamp>>,
     storms: HashMap<i64, Timestamp>,
     pause: Option<Pause>,
@@ -94,6 +98,7 @@ impl History {
             }
             Record::Approved { run, .. } => self.runs.approve(run, at),
             Record::RunEnded { run, rule, target, end, acted, keeps_slot, .. } => {
+                self.standings.ended(rule, run, *end, at);
                 if let Some(ended) = self.runs.end(run) {
                     if *acted {
                         self.counts.ended(rule, target, at, ended.reserved.remember);
@@ -154,6 +159,7 @@ impl History {
 
     /// Takes what a decision reserves.
     pub fn take(&mut self, observed: &Observed, at: Timestamp, decided: &Decided) {
+        self.standings.decided(decided, &observed.event, at);
         if let Some(tally) = &decided.tally {
             self.counts.tally(&decided.rule, tally, at);
         }

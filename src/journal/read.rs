@@ -7,9 +7,13 @@ use rusqlite::OptionalExtension;
 use super::history::Newest;
 use super::record::Observed;
 use super::record::Record;
-use super::store::{Store, StoreError, Stored, failed};
+use super::store::{Store, StoreError, Stored, Verified, failed};
 use crate::clock::Timestamp;
 use crate::event::Entity;
+
+/// How many records a look back for the decision behind a run goes over: a run that waits longer than that many
+/// records take to be written has long expired.
+pub const LOOK_BACK_MAX: u64 = 200_000;
 
 /// A read-only view of the journal's file.
 #[derive(Debug)]
@@ -39,6 +43,61 @@ impl Reader {
         )
     }
 
+    /// The same with their bodies, which are handed out one by one, so that no more than one is held at a time.
+    pub fn each_push_before(&self, before: u64, limit: usize, visit: impl FnMut(Stored)) -> Result<(), StoreError> {
+        self.each(
+            "SELECT seq, at, data, payload FROM record
+             WHERE kind = 'received' AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+            (before, limit),
+            visit,
+        )
+    }
+
+    /// The newest pushes about an incident, and about the alerts that belong to it, newest first, bodies included.
+    pub fn pushes_about(&self, incident: &str, limit: usize, visit: impl FnMut(Stored)) -> Result<(), StoreError> {
+        self.each(
+            "SELECT seq, at, data, payload FROM record WHERE kind = 'received' AND entity = 'incident:' || ?1
+             UNION ALL
+             SELECT seq, at, data, payload FROM record
+             WHERE kind = 'received' AND entity >= 'alert:' AND entity < 'alert;'
+             AND json_extract(data, '$.incident') = ?1
+             ORDER BY seq DESC LIMIT ?2",
+            (incident, limit),
+            visit,
+        )
+    }
+
+    /// The decisions on the pushes from `from_seq` to `to_seq`, in order: one look at that stretch of the journal,
+    /// where [`Self::decision_on`] would look once for each push.
+    pub fn decisions_between(&self, from_seq: u64, to_seq: u64) -> Result<Vec<Stored>, StoreError> {
+        let mut found = Vec::new();
+        self.walk(
+            "SELECT seq, at, data, NULL FROM record WHERE seq > ?1 AND kind = 'decided' ORDER BY seq",
+            [from_seq],
+            |stored| {
+                let reached = matches!(&stored.record, Record::Decided { to_seq: last, .. } if *last >= to_seq);
+                found.push(stored);
+                !reached
+            },
+        )?;
+        Ok(found)
+    }
+
+    /// The decision that led to a run, looked for among the last [`LOOK_BACK_MAX`] records up to `seq`. A run that
+    /// never acted has no other record that names its event.
+    pub fn decision_behind(&self, run: &str, seq: u64) -> Result<Option<Stored>, StoreError> {
+        self.one(
+            "SELECT seq, at, data, NULL FROM record
+             WHERE seq <= ?2 AND seq > ?3 AND kind = 'decided' AND instr(data, ?1) > 0 ORDER BY seq DESC LIMIT 1",
+            (run, seq, seq.saturating_sub(LOOK_BACK_MAX)),
+        )
+    }
+
+    /// The number of the newest record; 0 where there is none.
+    pub fn last_seq(&self) -> Result<u64, StoreError> {
+        Ok(self.one("SELECT seq, at, data, NULL FROM record ORDER BY seq DESC LIMIT 1", [])?.map_or(0, |last| last.seq))
+    }
+
     /// Everything about an event but its push: what was decided, and what its runs did.
     pub fn about_event(&self, event: &str) -> Result<Vec<Stored>, StoreError> {
         self.many(
@@ -50,6 +109,14 @@ impl Reader {
     /// Everything about a run since its intent.
     pub fn about_run(&self, run: &str) -> Result<Vec<Stored>, StoreError> {
         self.many("SELECT seq, at, data, NULL FROM record WHERE run = ?1 ORDER BY seq", [run])
+    }
+
+    /// The record of a run's intent; `None` where it never acted.
+    pub fn intent_of(&self, run: &str) -> Result<Option<Stored>, StoreError> {
+        self.one(
+            "SELECT seq, at, data, NULL FROM record WHERE run = ?1 AND kind = 'run-intended' ORDER BY seq LIMIT 1",
+            [run],
+        )
     }
 
     /// The newest intents and ends of runs before the number `before`, newest first.
@@ -135,8 +202,13 @@ impl Reader {
         self.0.check_against(head, outside)
     }
 
+    /// Checks that the chain, which ends at `head`, still holds a head that somebody kept.
+    pub fn check_holds(&self, head: &super::chain::Head, kept: &super::chain::Head) -> Result<(), StoreError> {
+        self.0.check_holds(head, kept)
+    }
+
     /// Checks the whole chain.
-    pub fn verify(&self) -> Result<super::chain::Head, StoreError> {
+    pub fn verify(&self) -> Result<Verified, StoreError> {
         self.0.verify()
     }
 
@@ -161,6 +233,30 @@ impl Reader {
         let fail = |source| failed("read", self.0.path(), source);
         let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
         statement.query_row(params, |row| Ok(self.0.stored(row))).optional().map_err(fail)?.transpose()
+    }
+
+    fn each(&self, sql: &str, params: impl rusqlite::Params, mut visit: impl FnMut(Stored)) -> Result<(), StoreError> {
+        self.walk(sql, params, |stored| {
+            visit(stored);
+            true
+        })
+    }
+
+    fn walk(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        mut visit: impl FnMut(Stored) -> bool,
+    ) -> Result<(), StoreError> {
+        let fail = |source| failed("read", self.0.path(), source);
+        let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
+        let mut rows = statement.query(params).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            if !visit(self.0.stored(row)?) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn many(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {

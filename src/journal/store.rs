@@ -36,6 +36,14 @@ CREATE INDEX run_ends ON record (seq) WHERE kind IN ('run-intended', 'run-ended'
 CREATE TABLE anchor (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
 ";
 
+/// An index that came after the schema. It changes nothing of what is kept, so a journal without it gets it when it is
+/// opened, and keeps its version. Pushes about an incident itself are found by their entity, so that only those about
+/// alerts pay for it.
+const LATER_INDEX: &str = "
+CREATE INDEX IF NOT EXISTS alerts_by_incident ON record (json_extract(data, '$.incident'))
+WHERE kind = 'received' AND entity >= 'alert:' AND entity < 'alert;';
+";
+
 /// Why the journal's file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -134,6 +142,15 @@ pub struct Stored {
     pub payload: Option<String>,
 }
 
+/// What [`Store::verify`] found intact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// How many records retention dropped from the front; the chain goes on from the hash that they left.
+    pub dropped: u64,
+    /// The end of the chain.
+    pub head: Head,
+}
+
 /// Keeps prepared statements, and their plans: SQLite would else plan anew whenever a value is bound that could
 /// change the plan, which costs more than the queries here themselves.
 fn settle(db: &Connection) -> rusqlite::Result<()> {
@@ -173,6 +190,7 @@ impl Store {
             SCHEMA_VERSION => {}
             found => return Err(StoreError::TooNew { path: path.to_owned(), found }),
         }
+        db.execute_batch(LATER_INDEX).map_err(|source| failed("add an index to", path, source))?;
         let mut store = Self { db, path: path.to_owned(), head: Head::EMPTY };
         store.head = store.read_head()?;
         Ok(store)
@@ -189,10 +207,14 @@ impl Store {
             db.query_row("PRAGMA user_version", [], |row| row.get(0))
         };
         let found = setup().map_err(|source| failed("open", path, source))?;
-        if found > SCHEMA_VERSION {
-            return Err(StoreError::TooNew { path: path.to_owned(), found });
+        match found {
+            SCHEMA_VERSION => Ok(Self { db, path: path.to_owned(), head: Head::EMPTY }),
+            0 => {
+                let what = "it has no schema: it is empty, or no journal of stanch".to_owned();
+                Err(StoreError::Damaged { path: path.to_owned(), what })
+            }
+            found => Err(StoreError::TooNew { path: path.to_owned(), found }),
         }
-        Ok(Self { db, path: path.to_owned(), head: Head::EMPTY })
     }
 
     /// The end of the chain.
@@ -243,17 +265,37 @@ impl Store {
                 head.seq, outside.seq
             )));
         }
-        let stored = self
-            .db
-            .query_row("SELECT hash FROM record WHERE seq = ?1", [outside.seq], |row| row.get::<_, Vec<u8>>(0))
-            .optional()
-            .map_err(|source| failed("read", &self.path, source))?;
-        match stored {
+        match self.hash_at(outside.seq)? {
             Some(hash) if hash != outside.hash => {
                 Err(self.damaged(format!("record {} is not the one that was written", outside.seq)))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Compares the chain, which ends at `head`, with a head that somebody kept. Unlike the file beside the journal,
+    /// it was asked for by name, so one that cannot be found any more is an answer too.
+    pub fn check_holds(&self, head: &Head, kept: &Head) -> Result<(), StoreError> {
+        self.check_against(head, kept)?;
+        match self.hash_at(kept.seq)? {
+            Some(_) => Ok(()),
+            None => Err(self.damaged(format!(
+                "record {} is not in it any more, so the head that was given cannot be compared: give one that is \
+                 younger than `retention.runs`",
+                kept.seq
+            ))),
+        }
+    }
+
+    fn hash_at(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db
+            .query_row(
+                "SELECT hash FROM record WHERE seq = ?1 UNION ALL SELECT hash FROM anchor WHERE seq = ?1",
+                [seq],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(|source| failed("read", &self.path, source))
     }
 
     /// Begins a transaction.
@@ -264,6 +306,14 @@ impl Store {
     /// Commits: what was inserted since `begin` is durable when this returns.
     pub(super) fn commit(&self) -> rusqlite::Result<()> {
         self.db.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+
+    /// Leaves the files as they are when this is dropped. SQLite would else move what is in the write-ahead log into
+    /// the database when the last connection closes, and after a failed fsync nobody knows what it would read back.
+    pub(super) fn give_up(&self) {
+        if let Err(error) = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::warn!(%error, "the journal will be checkpointed when it closes");
+        }
     }
 
     /// Undoes what was inserted since `begin`, and takes the chain back to `head`.
@@ -356,9 +406,15 @@ impl Store {
         Ok(Stored { seq, at: Timestamp::from_millis(at), record, payload })
     }
 
-    /// Goes through the whole chain and checks every digest and hash. Returns the head.
-    pub fn verify(&self) -> Result<Head, StoreError> {
+    /// Goes through the whole chain and checks every digest and hash, and that SQLite's own structures are sound, the
+    /// indexes by which records are found among them. Returns what is left of the chain.
+    pub fn verify(&self) -> Result<Verified, StoreError> {
         let fail = |source| failed("read", &self.path, source);
+        // The first complaint is enough; without the limit a damaged file brings a hundred.
+        let complaint: String = self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(fail)?;
+        if complaint != "ok" {
+            return Err(self.damaged(complaint));
+        }
         let mut head = self
             .db
             .query_row("SELECT seq, hash FROM anchor ORDER BY seq DESC LIMIT 1", [], |row| {
@@ -374,10 +430,11 @@ impl Store {
             .prepare("SELECT seq, at, kind, event, run, entity, data, payload, digest, hash FROM record ORDER BY seq")
             .map_err(fail)?;
         let mut rows = statement.query([]).map_err(fail)?;
+        let dropped = head.seq;
         while let Some(row) = rows.next().map_err(fail)? {
             head = self.verify_row(row, &head)?;
         }
-        Ok(head)
+        Ok(Verified { dropped, head })
     }
 
     fn verify_row(&self, row: &rusqlite::Row<'_>, before: &Head) -> Result<Head, StoreError> {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::chain::{Head, HeadFile};
+use super::chain::{Head, HeadFile, Outside};
 use super::read::Reader;
 use super::record::Record;
-use super::store::{SCHEMA_VERSION, StoreError};
+use super::retention::RECORDS_KEPT_MIN;
+use super::store::{SCHEMA_VERSION, StoreError, Verified};
 use super::writer::Submission;
 use super::{
     Admitted, Committed, FILE_NAME, HEAD_NAME, Intake, Journal, Opened, RecordSink, Recovered, Refused, UNDECIDED_MAX,
@@ -156,7 +157,7 @@ async fn a_full_disk_refuses_pushes_and_the_journal_goes_on() {
     assert_eq!(opened.journal.admit(push("e2", "small")).await, Ok(Admitted::Accepted));
     close(opened);
     let reader = Reader::open(&folder.path().join(FILE_NAME)).unwrap();
-    assert_eq!(reader.verify().unwrap().seq, 1);
+    assert_eq!(reader.verify().unwrap().head.seq, 1);
 }
 
 #[tokio::test]
@@ -245,12 +246,36 @@ async fn a_journal_shorter_than_its_head_says_is_damaged() {
     opened.journal.append(vec![Record::Resumed]).await.unwrap();
     close(opened);
     let head_file = HeadFile::open(&folder.path().join(HEAD_NAME)).unwrap();
-    let head = head_file.read().unwrap().unwrap();
+    let Outside::Known(head) = head_file.read().unwrap() else { panic!("no head was noted") };
     head_file.write(&Head { seq: head.seq + 1, ..head }).unwrap();
     match Recovered::open(folder.path(), false) {
         Err(StoreError::Damaged { what, .. }) => assert!(what.contains("its last commits are lost"), "{what}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn retention_keeps_what_a_restart_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(folder.path());
+    let journal = &opened.journal;
+    journal.append_folded(NOW, vec![Record::Resumed, paused("maintenance".into())]).await.unwrap();
+    journal.admit(push("e1", "one")).await.unwrap();
+    let hour = Duration::from_secs(3_600);
+    let shortest = Retention { events: hour, runs: hour };
+    // Within the time for which slots are remembered only the body goes.
+    assert_eq!(journal.retain(&shortest, NOW.plus(RECORDS_KEPT_MIN)).await, 1);
+    let much_later = NOW.plus(RECORDS_KEPT_MIN * 10);
+    // Something must be left, so that there is a number before which all is old.
+    journal.append_folded(much_later, vec![Record::Stopped]).await.unwrap();
+    assert_eq!(journal.retain(&shortest, much_later).await, 1);
+    assert_eq!(journal.retain(&shortest, much_later).await, 0);
+    let reader = Reader::open(journal.path()).unwrap();
+    assert_eq!(reader.verify().unwrap(), Verified { dropped: 1, head: reader.verify().unwrap().head });
+    journal.append_folded(much_later, vec![Record::Resumed]).await.unwrap();
+    assert_eq!(journal.retain(&shortest, much_later).await, 2);
+    assert_eq!(reader.verify().unwrap().dropped, 3);
+    close(opened);
 }
 
 #[tokio::test]
@@ -260,20 +285,21 @@ async fn retention_leaves_a_chain_that_verifies() {
     for number in 0..3 {
         opened.journal.admit(push(&format!("e{number}"), "old")).await.unwrap();
     }
-    let later = NOW.plus(Duration::from_secs(100));
+    let later = NOW.plus(RECORDS_KEPT_MIN).plus(Duration::from_secs(100));
     opened.journal.append_folded(later, vec![Record::Resumed]).await.unwrap();
     let keep = |seconds| Duration::from_secs(seconds);
     let journal = &opened.journal;
     let reader = Reader::open(journal.path()).unwrap();
     // First only the bodies go, then the records.
-    assert_eq!(journal.retain(&Retention { events: keep(50), runs: keep(500) }, later).await, 3);
+    let longer = RECORDS_KEPT_MIN + keep(500);
+    assert_eq!(journal.retain(&Retention { events: keep(50), runs: longer }, later).await, 3);
     assert!(reader.push_at(1).unwrap().unwrap().payload.is_none());
-    assert_eq!(reader.verify().unwrap().seq, 4);
+    assert_eq!(reader.verify().unwrap().head.seq, 4);
     assert_eq!(journal.retain(&Retention { events: keep(50), runs: keep(50) }, later).await, 3);
     assert!(reader.push_at(1).unwrap().is_none());
-    assert_eq!(reader.verify().unwrap().seq, 4);
+    assert_eq!(reader.verify().unwrap().head.seq, 4);
     assert_eq!(journal.retain(&Retention { events: keep(50), runs: keep(50) }, later).await, 0);
     assert_eq!(journal.admit(push("e9", "new")).await, Ok(Admitted::Accepted));
-    assert_eq!(reader.verify().unwrap().seq, 5);
+    assert_eq!(reader.verify().unwrap().head.seq, 5);
     close(opened);
 }

@@ -198,6 +198,7 @@ impl Writer {
         let goes_on = recoverable && only_pushes;
         tracing::error!(path = %self.store.path().display(), error = %reason, goes_on, "the journal could not be written");
         if !goes_on {
+            self.store.give_up();
             // Before anyone is told, so that whoever asks why finds the answer.
             self.closed.send_replace(Some(reason.clone()));
         }

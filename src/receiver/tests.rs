@@ -59,7 +59,7 @@ pub(super) fn config(folder: &Path) -> Config {
         budgets: vec![],
         schedules: Default::default(),
         retention: Retention::default(),
-        admin: Admin { socket: folder.join("stanch.sock"), listen: None, token: None },
+        admin: Admin { socket: folder.join("stanch.sock"), listen: None, token: None, read_token: None },
         log: Log { format: LogFormat::Auto, level: "info".into() },
     }
 }

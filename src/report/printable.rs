@@ -27,6 +27,28 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A JSON text with every such character inside its strings written as `\u` escape: it stays the same value, and can be
+/// read on a terminal. Line breaks between its parts stay.
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    // Outside of strings JSON knows no such character but line breaks and tabs, and inside of them no raw one of those.
+    let must_go = |c: char| is_steering(c) && !matches!(c, '\n' | '\r' | '\t');
+    let Some(first) = json.find(must_go) else { return Cow::Borrowed(json) };
+    let (clean, rest) = json.split_at(first);
+    let mut out = String::with_capacity(json.len() + 16);
+    out.push_str(clean);
+    for c in rest.chars() {
+        if !must_go(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing into a string cannot fail.
+            write!(out, "\\u{unit:04x}").unwrap_or_default();
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Controls (C0, DEL, C1), directional marks, embeddings, overrides and isolates, zero-width characters, line and
 /// paragraph separators, and the tag characters that can carry hidden text.
 fn is_steering(c: char) -> bool {
@@ -53,6 +75,15 @@ mod tests {
         fn nothing_that_steers_comes_through(text in any::<String>()) {
             let shown = printable(&text);
             prop_assert!(!shown.chars().any(is_steering));
+        }
+
+        #[test]
+        fn json_made_printable_is_the_same_value(text in any::<String>(), hidden in "[\u{7f}-\u{a0}\u{202a}-\u{202e}\u{e0000}-\u{e007f}]{0,4}") {
+            let value = serde_json::json!({ "key": format!("{text}{hidden}"), "list": [text] });
+            let json = serde_json::to_string_pretty(&value).unwrap();
+            let shown = printable_json(&json);
+            prop_assert!(!shown.chars().any(|c| is_steering(c) && c != '\n'));
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
         }
     }
 }

@@ -3,18 +3,21 @@
 //! All or nothing: while one error is there, there is no set.
 
 pub(crate) mod find;
+pub(crate) mod fixtures;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::{self, Diagnostic, Severity, Sources, codes};
+use super::read::Found;
 use super::sandbox::{Sandbox, ScriptError};
 use super::test_case::TestCase;
+use super::vocabulary::Vocabulary;
 use super::yaml::doc::Doc;
-use super::{Rule, RuleSet, read, trust};
+use super::{Mode, RuleSet, read, trust};
 use crate::config::Config;
+use crate::event::shape;
 
 /// What was loaded, and what is wrong with it.
 #[derive(Debug)]
@@ -53,26 +56,39 @@ pub struct Summary {
     pub events: BTreeSet<String>,
     /// The channels that rules name.
     pub channels: BTreeSet<String>,
+    /// Rules by mode.
+    pub modes: BTreeMap<Mode, usize>,
+    /// Rules by event type or glob.
+    pub by_event: BTreeMap<String, usize>,
+    /// Rules by channel.
+    pub by_channel: BTreeMap<String, usize>,
+    /// Rules by severity; under `any` those that name none.
+    pub by_severity: BTreeMap<String, usize>,
+    /// Rules that no test speaks of.
+    pub untested: BTreeSet<String>,
 }
 
 /// Loads the rules folder and the scripts of a config. `generation` numbers the set.
 pub fn load(config: &Config, generation: u64) -> Loaded {
     let mut loading = Loading::default();
-    if config.rules.is_dir() {
-        loading.rule_files(std::slice::from_ref(&config.rules));
-    } else {
-        let message = format!("the rules folder {} does not exist", config.rules.display());
-        let hint = "create it, or name another with `rules:` in the config".to_owned();
-        loading.problem(Diagnostic::of_file(codes::RULES_FOLDER, &config.rules, message, Some(hint)));
-    }
-    loading.finish(config, generation)
+    loading.rules_folder(config);
+    loading.finish(config, generation, &Vocabulary::default())
 }
 
 /// Loads files and folders given by name instead of the rules folder.
 pub fn load_paths(config: &Config, paths: &[PathBuf]) -> Loaded {
+    check(config, paths, &Vocabulary::default())
+}
+
+/// Loads like [`load`], or, where `paths` are given, like [`load_paths`], with an eye on what pushes were `seen` to have.
+pub fn check(config: &Config, paths: &[PathBuf], seen: &Vocabulary) -> Loaded {
     let mut loading = Loading::default();
-    loading.rule_files(paths);
-    loading.finish(config, 0)
+    if paths.is_empty() {
+        loading.rules_folder(config);
+    } else {
+        loading.rule_files(paths);
+    }
+    loading.finish(config, 0, seen)
 }
 
 #[derive(Default)]
@@ -83,15 +99,19 @@ struct Loading {
     hasher: blake3::Hasher,
 }
 
-/// A rule with where its id is written.
-struct Found {
-    rule: Arc<Rule>,
-    id: Range<usize>,
-}
-
 impl Loading {
     fn problem(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    fn rules_folder(&mut self, config: &Config) {
+        if config.rules.is_dir() {
+            self.rule_files(std::slice::from_ref(&config.rules));
+            return;
+        }
+        let message = format!("the rules folder {} does not exist", config.rules.display());
+        let hint = "create it, or name another with `rules:` in the config".to_owned();
+        self.problem(Diagnostic::of_file(codes::RULES_FOLDER, &config.rules, message, Some(hint)));
     }
 
     fn rule_files(&mut self, paths: &[PathBuf]) {
@@ -118,29 +138,31 @@ impl Loading {
         }
     }
 
-    fn finish(mut self, config: &Config, generation: u64) -> Loaded {
+    fn finish(mut self, config: &Config, generation: u64, seen: &Vocabulary) -> Loaded {
         let (sandbox, modules) = self.sandbox(config);
-        let (mut found, mut tests) = (Vec::new(), Vec::new());
+        let (mut found, mut tests) = (Vec::<Found>::new(), Vec::new());
         if let Some(sandbox) = &sandbox {
-            let cx = read::Context::new(config, sandbox);
+            self.check_module_paths(config, sandbox);
+            let cx = read::Context::new(config, sandbox, seen);
             for (path, text) in &self.files {
                 let doc = Doc::new(path, text.clone());
                 let contents = read::file(&doc, &cx);
-                found.extend(contents.rules.into_iter().map(|(rule, id)| Found { rule: Arc::new(rule), id }));
+                found.extend(contents.rules);
                 tests.extend(contents.tests);
                 self.diagnostics.extend(doc.take());
             }
         }
         self.check_unique(&found);
+        self.check_same(&found);
         self.check_tests(&found, &tests);
-        let summary = self.summary(&found, tests.len(), modules);
+        let summary = self.summary(&found, &tests, modules);
         self.warn_if_empty(config, &summary);
         diagnostic::sort(&mut self.diagnostics);
 
         let failed = self.diagnostics.iter().any(|found| found.severity == Severity::Error);
         let hash = self.hasher.finalize().to_hex().to_string();
         let set = sandbox.filter(|_| !failed).map(|sandbox| {
-            let rules = found.into_iter().map(|found| found.rule).collect();
+            let rules = found.into_iter().map(|found| Arc::new(found.rule)).collect();
             RuleSet::new(rules, Arc::new(sandbox), hash, generation)
         });
         Loaded { set, tests, diagnostics: self.diagnostics, sources: self.sources, summary }
@@ -204,6 +226,49 @@ impl Loading {
         }
     }
 
+    /// Points out rules that do the same on the same events; a copy was most likely to become another rule.
+    fn check_same(&mut self, found: &[Found]) {
+        let mut first: HashMap<u64, &Found> = HashMap::with_capacity(found.len());
+        for second in found.iter().filter(|found| found.rule.mode != Mode::Off) {
+            let Some(other) = first.get(&second.print).copied() else {
+                first.insert(second.print, second);
+                continue;
+            };
+            if other.rule.id == second.rule.id {
+                continue;
+            }
+            self.diagnostics.push(Diagnostic {
+                severity: Severity::Warning,
+                code: codes::SAME_RULE,
+                message: format!(
+                    "`{}` is the same as `{}`, at {}, but for its id: both would act on the same events",
+                    second.rule.id, other.rule.id, other.rule.place
+                ),
+                file: second.rule.place.file.clone(),
+                span: second.id.clone(),
+                hint: Some("remove one of the two, or change what this one matches".into()),
+            });
+        }
+    }
+
+    /// Points out what modules read of an event that is not documented to be there.
+    fn check_module_paths(&mut self, config: &Config, sandbox: &Sandbox) {
+        for read in sandbox.module_paths() {
+            let Some(unknown) = shape::unknown_name(&read.path) else { continue };
+            let path = config.scripts.join(format!("{}.rhai", read.module));
+            let Some(text) = self.sources.get(&path) else { continue };
+            let start = offset(text, read.line, read.column);
+            let is_plain = text.get(start..).is_some_and(|rest| rest.starts_with(&read.path));
+            let start = if is_plain { start + unknown.parent.len() + 1 } else { start };
+            let message = format!("`{}` has no documented field `{}`", unknown.parent, unknown.name);
+            let hint = read::documented(&unknown.name, &unknown.known);
+            let mut diagnostic = Diagnostic::of_file(codes::UNKNOWN_PATH, &path, message, Some(hint));
+            diagnostic.severity = Severity::Warning;
+            diagnostic.span = start..start + if is_plain { unknown.name.len() } else { 1 };
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
     /// Points out expectations of rules that are not there. The engine runs no tests, so it is no error.
     fn check_tests(&mut self, found: &[Found], tests: &[TestCase]) {
         let known: HashSet<&str> = found.iter().map(|found| found.rule.id.as_str()).collect();
@@ -225,14 +290,31 @@ impl Loading {
         }
     }
 
-    fn summary(&self, found: &[Found], tests: usize, modules: usize) -> Summary {
-        let (mut events, mut channels) = (BTreeSet::new(), BTreeSet::new());
-        for found in found {
-            let matching = &found.rule.matching;
-            events.extend(matching.events.iter().flatten().map(ToString::to_string));
-            channels.extend(matching.channels.iter().flatten().map(ToString::to_string));
+    fn summary(&self, found: &[Found], tests: &[TestCase], modules: usize) -> Summary {
+        let mut summary =
+            Summary { files: self.files.len(), rules: found.len(), tests: tests.len(), modules, ..Summary::default() };
+        let in_events = tests.iter().flat_map(|test| &test.events).flat_map(|event| &event.expect);
+        let expected = tests.iter().flat_map(|test| &test.expect).chain(in_events).flatten();
+        let tested: HashSet<&str> = expected.filter_map(|expectation| expectation.rule.as_deref()).collect();
+        for Found { rule, .. } in found {
+            *summary.modes.entry(rule.mode).or_default() += 1;
+            for event in rule.matching.events.iter().flatten().map(ToString::to_string) {
+                *summary.by_event.entry(event).or_default() += 1;
+            }
+            for channel in rule.matching.channels.iter().flatten().map(ToString::to_string) {
+                *summary.by_channel.entry(channel).or_default() += 1;
+            }
+            let any = vec!["any".to_owned()];
+            for severity in rule.matching.severities.as_ref().unwrap_or(&any) {
+                *summary.by_severity.entry(severity.clone()).or_default() += 1;
+            }
+            if !tested.contains(rule.id.as_str()) {
+                summary.untested.insert(rule.id.to_string());
+            }
         }
-        Summary { files: self.files.len(), rules: found.len(), tests, modules, events, channels }
+        summary.events = summary.by_event.keys().cloned().collect();
+        summary.channels = summary.by_channel.keys().cloned().collect();
+        summary
     }
 
     fn warn_if_empty(&mut self, config: &Config, summary: &Summary) {
@@ -254,15 +336,18 @@ fn build(modules: &[(String, PathBuf, String)]) -> Result<Sandbox, Vec<(usize, S
 }
 
 fn module_problem(path: &Path, text: &str, error: &ScriptError) -> Diagnostic {
-    let line = error.line.unwrap_or(1);
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    let rest = text.get(start..).unwrap_or_default();
-    let column = error.column.unwrap_or(1).saturating_sub(1);
-    let at = start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
+    let at = offset(text, error.line.unwrap_or(1), error.column.unwrap_or(1));
     let length = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
     let mut diagnostic = Diagnostic::of_file(codes::INVALID_SCRIPT, path, error.message.clone(), None);
     diagnostic.span = at..at + length;
     diagnostic
+}
+
+/// The byte at a one-based line and column, in characters, of a text.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at)
 }
 
 #[cfg(test)]

@@ -10,14 +10,18 @@ mod case;
 mod dedupe;
 pub(crate) mod guards;
 pub(crate) mod http;
+mod inline_secret;
 mod matching;
+mod never;
+mod paths;
 mod process;
 mod program;
 mod script;
 mod step;
-mod step_names;
 pub(super) mod steps_from;
 mod unavailable;
+
+pub(super) use paths::documented;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -25,8 +29,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::codes;
-use super::sandbox::Sandbox;
+use super::sandbox::{Condition, Sandbox, ScriptError};
 use super::test_case::TestCase;
+use super::vocabulary::Vocabulary;
 use super::yaml::doc::Doc;
 use super::yaml::fields::Fields;
 use super::yaml::values::LIST_MAX;
@@ -51,6 +56,12 @@ pub(super) struct Context<'a> {
     regexes: RefCell<HashMap<String, Result<regex::Regex, String>>>,
     /// Looked up once each.
     programs: RefCell<Programs>,
+    /// Compiled once each.
+    conditions: RefCell<HashMap<String, Result<Condition, Vec<ScriptError>>>>,
+    /// What pushes were seen to have.
+    seen: &'a Vocabulary,
+    /// The names of the steps of the rule that is being read.
+    step_names: RefCell<Vec<String>>,
     /// Where the value that a function returned is read, which may hold what an event brought.
     is_returned: bool,
     /// What reads returned values later; made once, if some rule asks.
@@ -58,24 +69,42 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(config: &'a Config, sandbox: &'a Sandbox) -> Self {
-        let programs = RefCell::new(Programs::LookedUp(HashMap::new()));
-        Self { config, sandbox, regexes: RefCell::default(), programs, is_returned: false, later: OnceCell::new() }
+    pub(super) fn new(config: &'a Config, sandbox: &'a Sandbox, seen: &'a Vocabulary) -> Self {
+        Self {
+            config,
+            sandbox,
+            seen,
+            regexes: RefCell::default(),
+            programs: RefCell::new(Programs::looking_up()),
+            conditions: RefCell::default(),
+            step_names: RefCell::default(),
+            is_returned: false,
+            later: OnceCell::new(),
+        }
+    }
+
+    /// For a value that a function returned.
+    fn returned(config: &'a Config, sandbox: &'a Sandbox, seen: &'a Vocabulary, programs: Arc<Known>) -> Self {
+        let programs = RefCell::new(Programs::Known(programs));
+        Self { programs, is_returned: true, ..Self::new(config, sandbox, seen) }
     }
 }
 
-impl<'a> Context<'a> {
-    /// For a value that a function returned.
-    fn returned(config: &'a Config, sandbox: &'a Sandbox, programs: Arc<Known>) -> Self {
-        Self { programs: RefCell::new(Programs::Known(programs)), is_returned: true, ..Self::new(config, sandbox) }
-    }
+/// A rule that was read.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) rule: Rule,
+    /// Where its id is written.
+    pub(super) id: Range<usize>,
+    /// A digest of all that it does and when, without its id and who answers for it.
+    pub(super) print: u64,
 }
 
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    /// Its rules, each with the span of its id.
-    pub(super) rules: Vec<(Rule, Range<usize>)>,
+    /// Its rules.
+    pub(super) rules: Vec<Found>,
     /// Its tests.
     pub(super) tests: Vec<TestCase>,
 }

@@ -21,9 +21,11 @@ mod functions;
 mod limits;
 mod lookup;
 mod patterns;
+mod split;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
 
 pub use condition::{Condition, Extra};
 pub(super) use convert::to_dynamic;
@@ -33,6 +35,7 @@ pub use limits::{
     ARRAY_ITEMS_MAX, CALL_LEVELS_MAX, DEADLINE, EXPRESSION_DEPTH_MAX, FUNCTIONS_MAX, MAP_ENTRIES_MAX, MODULES_MAX,
     OPERATIONS_MAX, SOURCE_BYTES_MAX, TEXT_BYTES_MAX, VARIABLES_MAX,
 };
+pub use trace::{Part, Seen, Trace, Verdict};
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -61,6 +64,21 @@ pub struct Sandbox {
     exports: Exports,
     /// Every text that stands in a module as it is.
     texts: HashSet<String>,
+    /// What the functions of modules read of parameters that are named as the event's names are.
+    module_paths: Vec<ModulePath>,
+}
+
+/// A path of the event that a function of a module reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModulePath {
+    /// The module.
+    pub module: String,
+    /// The path: `incident.title`.
+    pub path: String,
+    /// One-based line in the module's text.
+    pub line: usize,
+    /// One-based column, in characters.
+    pub column: usize,
 }
 
 impl fmt::Debug for Sandbox {
@@ -80,7 +98,7 @@ impl Sandbox {
     pub fn new(modules: &[(String, &Path, String)]) -> Result<Self, Vec<(usize, ScriptError)>> {
         let mut problems = Vec::new();
         let mut sandbox =
-            Self { engine: engine::build(), known: Scope::new(), exports: Exports::new(), texts: HashSet::new() };
+            Self { engine: engine::build(), known: Scope::new(), exports: Exports::new(), texts: HashSet::new(), module_paths: Vec::new() };
         for name in NAMES {
             sandbox.known.push_constant(*name, ());
         }
@@ -103,6 +121,11 @@ impl Sandbox {
         }
         for (at, name, ast) in read {
             check::texts(&ast, &mut sandbox.texts);
+            let wrong = check::calls(&ast, &sandbox.exports);
+            if !wrong.is_empty() {
+                problems.extend(wrong.into_iter().map(|error| (at, error)));
+                continue;
+            }
             match sandbox.load_module(&ast) {
                 Ok(module) => {
                     sandbox.engine.register_static_module(name, module);
@@ -111,9 +134,17 @@ impl Sandbox {
             }
         }
         if problems.is_empty() {
-            for (at, (_, _, text)) in modules.iter().enumerate() {
-                if let Err(error) = sandbox.parse(&Scope::new(), text, true) {
-                    problems.push((at, error));
+            for (at, (name, _, text)) in modules.iter().enumerate() {
+                match sandbox.parse(&Scope::new(), text, true) {
+                    Ok(ast) => sandbox.module_paths.extend(
+                        check::parameter_paths(&ast).into_iter().map(|(path, line, column)| ModulePath {
+                            module: name.clone(),
+                            path,
+                            line,
+                            column,
+                        }),
+                    ),
+                    Err(error) => problems.push((at, error)),
                 }
             }
         }
@@ -134,7 +165,6 @@ impl Sandbox {
     }
 
     fn load_module(&self, ast: &AST) -> Result<Shared<Module>, ScriptError> {
-        check::calls(ast, &self.exports)?;
         limits::bounded(0, || Module::eval_ast_as_new(Scope::new(), ast, &self.engine))?
             .map(Into::into)
             .map_err(|error| ScriptError::from_rhai(&error, false))
@@ -163,10 +193,17 @@ impl Sandbox {
     /// # Errors
     /// The first problem, at its line and column within `source`.
     pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
-        let ast = self.parse(&self.known, source, true)?;
-        check::calls(&ast, &self.exports)?;
-        check::names_are_constant(&ast)?;
-        Ok(Condition::new(ast, source))
+        self.compile_or_every_problem(source).map_err(|problems| {
+            problems.into_iter().next().unwrap_or_else(|| ScriptError::new("the script cannot be used"))
+        })
+    }
+
+    /// The same, with every problem that can be told: the parser stops at its first.
+    pub(super) fn compile_or_every_problem(&self, source: &str) -> Result<Condition, Vec<ScriptError>> {
+        let ast = self.parse(&self.known, source, true).map_err(|error| vec![error])?;
+        let mut problems = check::calls(&ast, &self.exports);
+        problems.extend(check::names_are_constant(&ast).err());
+        if problems.is_empty() { Ok(Condition::new(ast, source)) } else { Err(problems) }
     }
 
     /// Compiles the call of a function that gets the event or, where it takes two arguments, the event and the target.
@@ -198,6 +235,11 @@ impl Sandbox {
     /// Every text that stands in a script as it is.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.texts.iter().map(String::as_str)
+    }
+
+    /// What the functions of modules read of parameters named `event`, `incident` and the like.
+    pub fn module_paths(&self) -> &[ModulePath] {
+        &self.module_paths
     }
 
     /// Whether the module has a function that takes this many arguments.

@@ -190,7 +190,8 @@ impl<S: RecordSink> Walk<S> {
     fn holds(&self, condition: &Condition, names: &[(&str, Value)]) -> Result<bool, String> {
         let extra = Extra { target: Some(&self.intent.plan.target), now: self.shared.clock.now(), names };
         let view = EventView::new(&self.intent.event);
-        condition.holds(&self.intent.sandbox, &view, extra).map_err(|error| error.to_string())
+        let sandbox = &self.intent.sandbox;
+        condition.holds(sandbox, &view, extra).map_err(|error| condition.say(&error, sandbox, &view, extra))
     }
 
     async fn tries(&mut self, at: At<'_>, call: &Call) -> Result<StepResult, Refused> {
@@ -229,13 +230,21 @@ impl<S: RecordSink> Walk<S> {
     async fn once(&mut self, at: At<'_>, call: &Call) -> Result<StepResult, Refused> {
         let attempt = self.next_try(at);
         self.environment.insert("STANCH_ATTEMPT".into(), attempt.to_string());
-        self.shared.sink.append_later(Record::StepStarted {
+        let started = Record::StepStarted {
             run: self.intent.run.clone(),
             phase: at.phase,
             step: at.index,
             name: self.name(at),
             attempt,
-        })?;
+        };
+        if self.acted {
+            // With it the end of the step before becomes durable: on a disk that takes nothing more, nothing more is
+            // started.
+            self.shared.sink.append(vec![started]).await?;
+        } else {
+            // The intent was made durable just now.
+            self.shared.sink.append_later(started)?;
+        }
         self.acted = true;
         if !self.told_first_action && !matches!(call, Call::Wait(_)) {
             self.told_first_action = true;

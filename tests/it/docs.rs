@@ -1,14 +1,16 @@
 //! The documents say what the code does: codes, exit codes, metrics, functions, filters, guards and outcomes are
 //! listed in full, every example of a rule passes `stanch check`, and links lead somewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
+use regex::Regex;
 use stanch::cli::EXIT_CODES;
 use stanch::guard;
+use stanch::journal::record::RunEnd;
 use stanch::report::Metrics;
 use stanch::report::metrics::{DecisionLabels, EventLabels, RunLabels, WritebackLabels};
 use stanch::rule::diagnostic::{CODES, Format, render};
@@ -77,7 +79,7 @@ fn first_names(text: &str) -> Vec<String> {
 }
 
 /// Fenced blocks: the words behind the fence, and the text.
-fn blocks(text: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in text.lines() {
@@ -187,6 +189,39 @@ fn every_outcome_is_listed_in_order() {
 }
 
 #[test]
+fn every_end_of_a_run_is_listed() {
+    let text = read("docs/rules.md");
+    let (_, ends) = section(&text, "## Outcomes").split_once("How a run ends:").unwrap();
+    // A new end does not compile here, and so is not forgotten.
+    let is_known = |end: RunEnd| match end {
+        RunEnd::Succeeded | RunEnd::Failed | RunEnd::TimedOut | RunEnd::Cancelled => true,
+        RunEnd::Denied | RunEnd::Expired | RunEnd::Interrupted | RunEnd::Unverified => true,
+    };
+    let written: Vec<RunEnd> = first_names(ends)
+        .into_iter()
+        .map(|name| serde_json::from_value(serde_json::Value::String(name)).unwrap())
+        .filter(|end| is_known(*end))
+        .collect();
+    assert_eq!(written.iter().collect::<HashSet<_>>().len(), 8, "{written:?}");
+}
+
+#[test]
+fn every_key_that_is_read_stands_in_the_reference() {
+    let asked =
+        Regex::new(r#"\b(?:get|entry|require|flag|words|one|several|text)\((?:[a-z]+, )?(?:&?fields, )?"([a-z_]+)""#);
+    let mut source = read("src/rule/read.rs");
+    gather(&root().join("src/rule/read"), &mut source);
+    let keys: BTreeSet<String> = asked.unwrap().captures_iter(&source).map(|found| found[1].to_owned()).collect();
+    assert!(keys.len() >= 80, "{keys:?}");
+    let text = read("docs/rules.md");
+    let spans: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+    for key in keys {
+        let word = Regex::new(&format!(r"\b{key}\b")).unwrap();
+        assert!(spans.iter().any(|span| word.is_match(span)), "docs/rules.md does not explain `{key}`");
+    }
+}
+
+#[test]
 fn every_rule_in_the_documents_passes_check() {
     let mut checked = 0;
     for document in documents() {
@@ -200,8 +235,8 @@ fn every_rule_in_the_documents_passes_check() {
     assert!(checked >= 5, "only {checked} examples were found");
 }
 
-/// Loads `text` as the only rule file of a folder in which its scripts exist.
-fn check(document: &Path, text: &str) {
+/// A folder with `text` as its only rule file, in which the scripts that it names exist.
+pub(crate) fn folder_of(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for name in ["rules", "scripts"] {
@@ -221,7 +256,13 @@ fn check(document: &Path, text: &str) {
     }
     fs::write(path("stanch.yaml"), CONFIG).unwrap();
     fs::write(path("rules/example.yaml"), text).unwrap();
-    let config = stanch::config::load::load(&path("stanch.yaml")).unwrap().config;
+    folder
+}
+
+/// Loads `text` as the only rule file of a folder in which its scripts exist.
+fn check(document: &Path, text: &str) {
+    let folder = folder_of(text);
+    let config = stanch::config::load::load(&folder.path().join("stanch.yaml")).unwrap().config;
     let loaded = load(&config, 1);
     // An example with a warning teaches what `check` warns of.
     assert!(

@@ -32,6 +32,30 @@ fn arguments_arrive_byte_for_byte() {
 }
 
 #[test]
+fn keys_of_a_body_that_are_named_like_ours_do_nothing() {
+    let rules = "rules:\n  - id: asks\n    mode: approve\n    match: { events: [i_new], channels: [\"*\"] }\n    steps: [ { shell: echo ran >> runs } ]\n  - id: shows\n    mode: dry-run\n    match: { events: [i_new], channels: [\"*\"] }\n    steps: [ { shell: echo ran >> runs } ]\n";
+    let daemon = Folder::with_rules(rules).start();
+    let ours = json!({
+        "dry_run": false, "approved": true, "mode": "auto", "target": "x", "now": 0, "files": ["/etc/passwd"],
+        "steps": [{ "shell": "touch pwned" }], "seq": 1, "received_at": 0, "source": "admin", "rules": [],
+    });
+    let mut push = incident("e1", "i1");
+    for (key, value) in ours.as_object().unwrap() {
+        push[key] = value.clone();
+        push["incident"][key] = value.clone();
+        push["incident"]["labels"][key] = json!(value.to_string());
+    }
+    daemon.accept(&push);
+    let decision = daemon.decided("e1")["event"]["decision"]["rules"].clone();
+    let outcomes: Vec<&str> =
+        decision.as_array().unwrap().iter().map(|rule| rule["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["awaiting-approval", "dry-run"]);
+    let folder = daemon.stop();
+    assert_eq!(folder.read("runs"), "");
+    assert!(!folder.path("pwned").exists());
+}
+
+#[test]
 fn what_no_process_can_take_is_a_plan_error() {
     let daemon = Folder::with_rules(SHOW_ARGS).script("show.sh", SHOW).start();
     let huge = json!("x".repeat(130 * 1024));

@@ -1,29 +1,50 @@
 //! One binary for all integration tests, one file a behaviour.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "sweeps, storms and soaks tell their figures")]
 #![expect(clippy::disallowed_methods, reason = "tests start the daemon that they test, and stamp pushes with the time")]
 
 mod admin;
 mod backtest;
+mod aged;
+mod browser;
+mod check;
 mod commands;
+mod console;
 mod crash;
+mod damage;
 mod demo;
 mod docs;
 mod dry_run;
 mod explain;
 mod fail_closed;
+mod faults;
+mod fuzz;
 mod guards;
 mod hostile;
 mod hot_reload;
 mod init;
+mod library_scripts;
 mod once;
+mod openapi;
+mod operating;
 mod ordering;
 mod program;
 mod pushes;
+mod recipes;
 mod reload;
+mod rules_index;
 mod rules_library;
 mod scripted;
 mod send;
+mod service;
+mod soak;
+mod storm;
+mod stream;
 mod support;
+mod sweep;
 mod test_command;
+mod tutorial;
+mod visitor;
 mod waiting;
+mod webdriver;

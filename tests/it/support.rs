@@ -31,6 +31,7 @@ pub(crate) struct Folder {
     pub(crate) addr: SocketAddr,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    tracing: Vec<String>,
 }
 
 impl Folder {
@@ -38,7 +39,7 @@ impl Folder {
     pub(crate) fn with_rules(rules: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let made = Self { folder, addr, env: Vec::new(), args: Vec::new() };
+        let made = Self { folder, addr, env: Vec::new(), args: Vec::new(), tracing: Vec::new() };
         for name in ["rules", "scripts", "secrets"] {
             fs::create_dir(made.path(name)).unwrap();
         }
@@ -64,6 +65,12 @@ impl Folder {
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Starts the daemon under strace from now on, with these options; with none, without it.
+    pub(crate) fn traced(mut self, options: &[&str]) -> Self {
+        self.tracing = options.iter().map(|option| (*option).to_owned()).collect();
         self
     }
 
@@ -102,21 +109,37 @@ impl Folder {
 
     /// Starts the daemon and waits until it is ready.
     pub(crate) fn start(self) -> Daemon {
-        let child = self.spawn();
-        let daemon = Daemon { folder: self, child };
+        let daemon = self.start_unasked();
         daemon.wait_until_ready();
         daemon
     }
 
+    /// Starts the daemon, which may end before it is ready.
+    pub(crate) fn start_unasked(self) -> Daemon {
+        let child = self.spawn();
+        Daemon { folder: self, child }
+    }
+
     /// Starts the daemon and waits for its end, for those that must not start.
     pub(crate) fn start_in_vain(&self) -> Output {
-        stanch().args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args).output().unwrap()
+        self.serve().output().unwrap()
+    }
+
+    fn serve(&self) -> Command {
+        let mut command = stanch();
+        if !self.tracing.is_empty() {
+            // `-D` keeps the daemon our own child, so that its end and its exit code are seen as without strace.
+            command = Command::new("strace");
+            command.env("NO_COLOR", "1").args(["-D", "-f", "-qq", "-o", "/dev/null"]);
+            command.args(&self.tracing).arg(env!("CARGO_BIN_EXE_stanch"));
+        }
+        command.args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args);
+        command
     }
 
     fn spawn(&self) -> Child {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = stanch();
-        command.args(["serve", "-c"]).arg(self.path("stanch.yaml")).args(&self.args);
+        let mut command = self.serve();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
@@ -181,6 +204,43 @@ impl Daemon {
         self.ended(event)["run"]["state"].as_str().unwrap().to_owned()
     }
 
+    /// Whether the daemon answers that it is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        let ready = admin(&self.folder.path("data/stanch.sock"), "GET", "/readyz", "");
+        ready.is_some_and(|(status, _)| status == 200)
+    }
+
+    /// Whether the daemon's process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until the daemon ends by itself, and gives its exit code and its folder back.
+    pub(crate) fn end_by_itself(mut self) -> (Option<i32>, Folder) {
+        let status =
+            wait_for("the daemon to end", || self.child.try_wait().unwrap().ok_or_else(|| self.folder.read("log")));
+        (status.code(), self.into_folder())
+    }
+
+    /// Lets every call of `calls` fail with `error` from now on, until the fault is dropped.
+    pub(crate) fn fault(&self, calls: &str, error: &str) -> Fault {
+        let pid = self.pid().to_string();
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:error={error}"));
+        let tracer = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, "-p", &pid])
+            .spawn()
+            .unwrap();
+        wait_for("strace to have every thread of the daemon", || {
+            let mut free = Vec::new();
+            for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+                let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default();
+                free.extend(status.lines().find(|line| *line == "TracerPid:\t0").map(str::to_owned));
+            }
+            if free.is_empty() { Ok(()) } else { Err(format!("{} threads are not traced", free.len())) }
+        });
+        Fault(tracer)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -206,7 +266,13 @@ impl Daemon {
     }
 
     fn into_folder(mut self) -> Folder {
-        let empty = Folder { folder: tempfile::tempdir().unwrap(), addr: self.folder.addr, env: vec![], args: vec![] };
+        let empty = Folder {
+            folder: tempfile::tempdir().unwrap(),
+            addr: self.folder.addr,
+            env: vec![],
+            args: vec![],
+            tracing: vec![],
+        };
         std::mem::replace(&mut self.folder, empty)
     }
 }
@@ -216,6 +282,17 @@ impl Drop for Daemon {
         // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// A fault of the system under a daemon; over when dropped.
+pub(crate) struct Fault(Child);
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        // Asked like this, strace lets go of the daemon; it may have ended with it already.
+        Command::new("kill").args(["-s", "INT", &self.0.id().to_string()]).stderr(Stdio::null()).status().ok();
+        self.0.wait().ok();
     }
 }
 

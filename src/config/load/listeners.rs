@@ -43,6 +43,18 @@ pub(super) fn admin(reader: &Reader<'_>, node: &Node, webhook: SocketAddr, admin
     let listen = fields.entry("listen");
     admin.listen = listen.and_then(|(_, node)| address(doc, node, "`admin.listen`"));
     admin.token = fields.get("token").and_then(|node| secrets::read(reader, node, "`admin.token`"));
+    admin.read_token = fields.get("read_token").and_then(|node| secrets::read(reader, node, "`admin.read_token`"));
+    if let Some((key, _)) = fields.entry("read_token")
+        && admin.read_token.is_some()
+        && admin.read_token == admin.token
+    {
+        doc.error_hint(
+            codes::SECRET,
+            key.span.clone(),
+            "`admin.read_token` is `admin.token`: whoever may only see could act",
+            "keep it in a place of its own",
+        );
+    }
     if let Some((key, _)) = listen
         && !fields.has("token")
     {

@@ -29,5 +29,7 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, what: &str) -> Option<Secre
         doc.error_hint(codes::SECRET, fields.head(), format!("{what} must name one place"), hint);
     }
     fields.close();
-    file.or(env).or(credential)
+    let read = file.or(env).or(credential);
+    reader.secrets.borrow_mut().extend(read.clone().map(|secret| (secret, node.head())));
+    read
 }

@@ -11,7 +11,7 @@ use crate::rule::RuleId;
 
 /// How long a slot that waits for the closing of its incident is kept at most: longer than the vendor lets one
 /// search back, so what is still open by then is forgotten there too.
-const OPEN_ENDED_MAX: Duration = Duration::from_secs(62 * 86_400);
+pub const OPEN_ENDED_MAX: Duration = Duration::from_secs(62 * 86_400);
 
 /// A taken slot.
 #[derive(Debug, Clone, PartialEq, Eq)]

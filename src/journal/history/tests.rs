@@ -11,9 +11,11 @@ use crate::clock::Timestamp;
 use crate::decide::world::{World, rule};
 use crate::journal::record::{Observed, Record, RunEnd};
 
-/// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
-fn known(history: &History) -> History {
-    History { last_seq: 0, last_at: Timestamp::default(), ..history.clone() }
+impl History {
+    /// What a fold knows, but for where in the journal it stands: live, a record is folded before it has a number.
+    pub(crate) fn known(&self) -> Self {
+        Self { last_seq: 0, last_at: Timestamp::default(), ..self.clone() }
+    }
 }
 
 #[test]
@@ -28,7 +30,7 @@ fn what_was_set_aside_still_orders_after_a_restart() {
     let set_aside = Record::SetAside { event: event.id.clone(), seq: 1, error: "gone".into() };
     live.apply(2, world.now, &set_aside);
     replayed.apply(2, world.now, &set_aside);
-    assert_eq!(known(&live), known(&replayed));
+    assert_eq!(live.known(), replayed.known());
     assert!(replayed.newest.get(&event.entity).is_some());
     world.pass(1);
 }
@@ -134,7 +136,7 @@ proptest! {
                 prop_assert!(targets.insert(target), "two runs act on one target");
             }
         }
-        prop_assert_eq!(known(&world.history), known(&world.replayed()));
+        prop_assert_eq!(world.history.known(), world.replayed().known());
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         for rule in ["capped", "held"] {
             prop_assert!(most(&world.begun, rule, minutes(10), |targets| targets.len()) <= 2, "rate: {:?}", world.begun);

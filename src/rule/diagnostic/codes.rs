@@ -31,14 +31,20 @@ codes! {
     RULE_ID = "rule-id": "A rule's id is not of the form [a-z0-9][a-z0-9-]{0,63}.";
     DUPLICATE_RULE = "duplicate-rule": "Two rules of the set have one id.";
     QUOTE_LABEL = "quote-label": "Labels are text, and so an unquoted number or bool would never match.";
+    SAME_RULE = "same-rule": "Two rules are the same but for their ids, so both would act on the same events.";
     UNKNOWN_EVENT_TYPE = "unknown-event-type": "An event type is not among the documented ones.";
     NEGATIVE_WITHOUT_EXISTS = "negative-without-exists":
         "A negative matcher does not hold where the field is absent, and nothing says which is meant.";
+    NEVER_MATCHES = "never-matches": "The clauses of a rule exclude each other, so that it can never match.";
+    UNKNOWN_LABEL = "unknown-label": "No push in the journal has a label of this name, but of one like it.";
+    UNKNOWN_CHANNEL = "unknown-channel": "No push in the journal comes from a channel of this name, but of one like it.";
     INVALID_REGEX = "invalid-regex": "A regex does not compile, or is too large.";
     INVALID_GLOB = "invalid-glob": "A glob does not compile.";
     UNKNOWN_SOURCE = "unknown-source": "No source of the config has this name.";
     UNKNOWN_SCHEDULE = "unknown-schedule": "No schedule of the config has this name.";
     INVALID_SCRIPT = "invalid-script": "Rhai code does not compile.";
+    CONSTANT_CONDITION = "constant-condition": "A condition gives the same for every event.";
+    UNKNOWN_PATH = "unknown-path": "A script or template reads something that is not documented to be there.";
     FOLDED_SCRIPT = "folded-script": "Code stands in a folded block, where places would be lost.";
     INVALID_TEMPLATE = "invalid-template": "A template cannot be understood.";
     TEMPLATE_IN_SHELL = "template-in-shell": "A template stands in shell text.";
@@ -57,6 +63,7 @@ codes! {
     HTTP_URL = "http-url": "A URL is not a plain http or https one with a literal host.";
     HTTP_NOT_ALLOWED = "http-not-allowed": "A host is not on the config's `http.allow` list.";
     HTTP_HEADER = "http-header": "A header's name is not valid, or is the engine's own to set.";
+    INLINE_SECRET = "inline-secret": "A header, parameter or variable for a secret has its value written out.";
     FIXTURE_MISSING = "fixture-missing": "The file with a test's event does not exist.";
     TEST_UNKNOWN_RULE = "test-unknown-rule": "A test expects something of a rule that does not exist.";
     RULES_FOLDER = "rules-folder": "The folder of the rules does not exist.";
@@ -65,6 +72,7 @@ codes! {
     NETWORK = "network": "An address or network is not valid, or has host bits set.";
     DENIES_ALL = "denies-all": "A source admits no address at all.";
     SECRET = "secret": "A secret is written out, or names no place where it is kept.";
+    SECRET_UNUSABLE = "secret-unusable": "A secret cannot be read where the config says, or is too short.";
     AUTH_MISSING = "auth-missing": "A source says neither how a push proves itself nor that it need not.";
     AUTH_NONE_PUBLIC = "auth-none-public": "A source without authentication would be reachable from elsewhere.";
     ADMIN_TOKEN = "admin-token": "The admin listener on TCP has no token.";

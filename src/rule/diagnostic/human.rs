@@ -5,10 +5,13 @@ use anstyle::{AnsiColor, Effects, Style};
 
 use super::place::floor_char_boundary;
 use super::printable::{printable, push_printable};
-use super::{Located, Severity};
+use super::{Located, Severity, codes};
 
 /// How many bytes of a line are shown on either side of the place; a whole file may be one line.
 const LINE_WINDOW_BYTES: usize = 160;
+
+/// Problems with a secret: what is written from their place on is not shown.
+const HIDING: &[&str] = &[codes::SECRET, codes::INLINE_SECRET];
 
 /// Renders every diagnostic, with an empty line between two.
 pub(super) fn render(located: &[Located<'_>], colour: bool) -> String {
@@ -74,7 +77,8 @@ fn window(at: &Located<'_>) -> (String, std::ops::Range<usize>) {
     let line_start = text.get(..start).and_then(|before| before.rfind(is_break)).map_or(0, |brk| brk + 1);
     let line_end = text.get(start..).and_then(|after| after.find(is_break)).map_or(text.len(), |brk| start + brk);
     let from = line_start.max(floor_char_boundary(text, start.saturating_sub(LINE_WINDOW_BYTES)));
-    let to = line_end.min(floor_char_boundary(text, start + LINE_WINDOW_BYTES));
+    let hides = at.diagnostic.span.is_empty() && HIDING.contains(&at.diagnostic.code);
+    let to = if hides { start } else { line_end.min(floor_char_boundary(text, start + LINE_WINDOW_BYTES)) };
     // Only the first line of a longer place is shown.
     let end = end.clamp(start, to.max(start));
 
@@ -91,6 +95,10 @@ fn window(at: &Located<'_>) -> (String, std::ops::Range<usize>) {
     }
     if start >= to {
         first = shown.len();
+    }
+    if hides {
+        shown.push('…');
+        last = shown.len();
     }
     (shown, first..last.max(first))
 }

@@ -1,22 +1,32 @@
 //! One rule.
 
-use std::ops::Range;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use super::super::template::TemplateKind;
 use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
-use super::{Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, step_names, steps_from};
+use super::{Found, Reader, STEPS_MAX, dedupe, guards, matching, mode, script, step, steps_from};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
-use crate::rule::yaml::Node;
-use crate::rule::yaml::fields::Fields;
+use crate::rule::yaml::fields::{Fields, key_text};
+use crate::rule::yaml::{Kind, Node};
 
 /// How long `verify` waits between two tries unless it says otherwise.
 const VERIFY_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// Reads a rule, and where its id is written.
-pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usize>)> {
+/// The keys of a rule that say who and what it is for, and nothing of what it does.
+const OF_PEOPLE: &[&str] = &["id", "description", "owner"];
+/// The keys below which steps stand.
+const OF_STEPS: &[&str] = &["steps", "on_success", "on_failure", "verify", "guards", "attempts", "then", "each"];
+
+/// Reads a rule.
+pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
     let doc = reader.doc;
+    {
+        let mut names = reader.cx.step_names.borrow_mut();
+        names.clear();
+        step_names(node, &mut names);
+    }
     let fields = Fields::open(doc, node, "the rule")?;
     let id_node = fields.require("id", "every rule needs an `id`, unique in the rule set");
     let id = id_node.and_then(|node| rule_id(reader, node));
@@ -27,7 +37,11 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
         .require("match", "say which events it concerns: `match: { events: [i_new], channels: [\"*\"] }`")
         .map(|node| matching::top(reader, node))
         .unwrap_or_default();
-    let when = fields.get("when").and_then(|node| script::condition(reader, node, "`when`"));
+    let when_node = fields.get("when");
+    let when = when_node.and_then(|node| script::condition(reader, node, "`when`"));
+    if let (Some(node), Some(when)) = (when_node, &when) {
+        script::warn_of_constant(reader, node, when);
+    }
     let target_node = fields.get("target");
     let target = target_node.and_then(|node| script::template(reader, node, "`target`", TemplateKind::Text));
     let has_target = target_node.is_some();
@@ -54,17 +68,6 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
     let verify = fields.get("verify").and_then(|node| verify(reader, node));
     let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
     let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
-    // What a function returns is named only when it has returned.
-    if !fields.has("steps_from") {
-        let after: Vec<&str> =
-            steps.iter().chain(verify.iter().flat_map(|verify| &verify.steps)).filter_map(name_of).collect();
-        let main: Vec<&str> = steps.iter().filter_map(name_of).collect();
-        step_names::check(reader, fields.get("steps"), &steps, &[]);
-        let verify_steps = fields.get("verify").and_then(|node| child(node, "steps"));
-        step_names::check(reader, verify_steps, verify.as_ref().map_or(&[], |verify| &verify.steps), &main);
-        step_names::check(reader, fields.get("on_success"), &on_success, &after);
-        step_names::check(reader, fields.get("on_failure"), &on_failure, &after);
-    }
     fields.close();
 
     let id_node = id_node?;
@@ -86,17 +89,63 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<(Rule, Range<usiz
         on_failure,
         place: doc.place(node.head().start),
     };
-    Some((rule, id_node.span.clone()))
+    Some(Found { rule, id: id_node.span.clone(), print: print(node) })
 }
 
-fn name_of(step: &Arc<Step>) -> Option<&str> {
-    step.name.as_deref()
+/// The names of all steps below a rule.
+pub(super) fn step_names(node: &Node, names: &mut Vec<String>) {
+    match &node.kind {
+        Kind::List(items) => {
+            for item in items {
+                names.extend(step::name_node(item).map(|(name, _)| name.to_owned()));
+                step_names(item, names);
+            }
+        }
+        Kind::Map(entries) => {
+            let below = entries.iter().filter(|(key, _)| key_text(key).is_some_and(|key| OF_STEPS.contains(&key)));
+            below.for_each(|(_, value)| step_names(value, names));
+        }
+        _ => {}
+    }
 }
 
-/// The value of a key, without asking whether the rest of the mapping is known.
-fn child<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
-    let crate::rule::yaml::Kind::Map(entries) = &node.kind else { return None };
-    entries.iter().find(|(key, _)| crate::rule::yaml::fields::key_text(key) == Some(name)).map(|(_, value)| value)
+/// A digest of what a rule does and when.
+fn print(node: &Node) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let Kind::Map(entries) = &node.kind {
+        digest(
+            entries.iter().filter(|(key, _)| key_text(key).is_none_or(|key| !OF_PEOPLE.contains(&key))),
+            &mut hasher,
+        );
+    }
+    hasher.finish()
+}
+
+/// Mappings are the same whatever the order of their keys.
+fn digest<'n>(entries: impl Iterator<Item = &'n (Node, Node)>, hasher: &mut DefaultHasher) {
+    let mut each: Vec<u64> = entries
+        .map(|(key, value)| {
+            let mut hasher = DefaultHasher::new();
+            key_text(key).hash(&mut hasher);
+            digest_value(value, &mut hasher);
+            hasher.finish()
+        })
+        .collect();
+    each.sort_unstable();
+    each.hash(hasher);
+}
+
+fn digest_value(node: &Node, hasher: &mut DefaultHasher) {
+    std::mem::discriminant(&node.kind).hash(hasher);
+    match &node.kind {
+        Kind::Null => {}
+        Kind::Bool(value) => value.hash(hasher),
+        Kind::Int(value) => value.hash(hasher),
+        Kind::Float(value) => value.to_bits().hash(hasher),
+        Kind::Text { text, .. } | Kind::Ambiguous { text, .. } => text.hash(hasher),
+        Kind::List(items) => items.iter().for_each(|item| digest_value(item, hasher)),
+        Kind::Map(entries) => digest(entries.iter(), hasher),
+    }
 }
 
 fn rule_id(reader: &Reader<'_>, node: &Node) -> Option<RuleId> {
@@ -141,7 +190,7 @@ pub(super) fn steps(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Ste
 /// `on_success` and `on_failure`; these may be written and empty.
 fn steps_after(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Step>> {
     match &node.kind {
-        crate::rule::yaml::Kind::List(items) if items.is_empty() => Vec::new(),
+        Kind::List(items) if items.is_empty() => Vec::new(),
         _ => steps(reader, node, what),
     }
 }

@@ -15,18 +15,18 @@ pub(crate) struct Choices {
 }
 
 /// For `rate` and `attempts`.
-pub(super) const RATE: Choices =
+pub(crate) const RATE: Choices =
     Choices { words: &[("rule", By::Rule), ("target", By::Target), ("channel", By::Channel)], labels: true };
 /// For `concurrency`.
-pub(super) const CONCURRENCY: Choices = RATE;
+pub(crate) const CONCURRENCY: Choices = RATE;
 /// For `blast_radius`: counting targets by target would always give one.
-pub(super) const BLAST_RADIUS: Choices =
+pub(crate) const BLAST_RADIUS: Choices =
     Choices { words: &[("rule", By::Rule), ("channel", By::Channel)], labels: true };
 /// For budgets, which know no single rule and no single labels; `rule` counts all rules as one.
 pub(crate) const BUDGET: Choices =
     Choices { words: &[("rule", By::Rule), ("target", By::Target), ("channel", By::Channel)], labels: false };
 /// For `threshold`: it is asked before the target is known to matter, but may count by it.
-pub(super) const THRESHOLD: Choices = Choices {
+pub(crate) const THRESHOLD: Choices = Choices {
     words: &[
         ("rule", By::Rule),
         ("incident", By::Incident),
@@ -37,7 +37,7 @@ pub(super) const THRESHOLD: Choices = Choices {
     labels: true,
 };
 /// For `dedupe`.
-pub(super) const DEDUPE: Choices = Choices {
+pub(crate) const DEDUPE: Choices = Choices {
     words: &[
         ("incident", By::Incident),
         ("alert", By::Alert),

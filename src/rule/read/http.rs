@@ -1,6 +1,6 @@
 //! `http`: a request whose host is literal and on the config's list.
 
-use super::{NAMES_MAX, Reader, script};
+use super::{NAMES_MAX, Reader, inline_secret, script};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::{HttpBody, HttpSpec, JsonTemplate, StatusPattern};
 use crate::rule::template::{Template, TemplateKind};
@@ -135,6 +135,7 @@ fn pairs(
             reader.doc.error(codes::HTTP_HEADER, key.span.clone(), format!("`{name}` {problem}"));
         }
         if let Some(template) = script::argument(reader, value, &format!("`{what}.{name}`")) {
+            inline_secret::check(reader, value, name, &template);
             read.push((name.to_owned(), template));
         }
     }

@@ -1,6 +1,6 @@
 //! `match`.
 
-use super::{NAMES_MAX, Reader};
+use super::{NAMES_MAX, Reader, never};
 use crate::event::EVENT_TYPES;
 use crate::rule::diagnostic::codes;
 use crate::rule::matching::{ChannelPattern, Match, Matcher, NamePattern, REGEX_BYTES_MAX, Scalar, Test, TextGlob};
@@ -53,6 +53,7 @@ fn block(reader: &Reader<'_>, node: &Node, what: &str, is_top: bool) -> Match {
         read.any = blocks.iter().map(|node| block(reader, node, "a block of `any`", false)).collect();
     }
     read.not = fields.get("not").map(|node| Box::new(block(reader, node, "`not`", false)));
+    never::of_block(reader, &fields, &read);
     fields.close();
     read
 }
@@ -117,13 +118,26 @@ fn channel_patterns(reader: &Reader<'_>, node: &Node) -> Option<Vec<ChannelPatte
             }
             _ => match reader.doc.text(item, "a channel") {
                 Some("*") => Some(ChannelPattern::Any),
-                Some(name) => name_pattern(reader, item, name).map(ChannelPattern::Name),
+                Some(name) => {
+                    let pattern = name_pattern(reader, item, name);
+                    if let Some(NamePattern::Exact(_)) = pattern {
+                        warn_unseen_channel(reader, item, name);
+                    }
+                    pattern.map(ChannelPattern::Name)
+                }
                 None => None,
             },
         };
         patterns.extend(pattern);
     }
     Some(patterns)
+}
+
+fn warn_unseen_channel(reader: &Reader<'_>, node: &Node, name: &str) {
+    if let Some(meant) = reader.cx.seen.channel_instead_of(name) {
+        let message = format!("no push in the journal comes from a channel `{name}`");
+        reader.doc.warn(codes::UNKNOWN_CHANNEL, node.span.clone(), message, format!("did you mean `{meant}`?"));
+    }
 }
 
 /// A list of words of which the documented ones are known; another one is most likely a slip of the pen.
@@ -172,6 +186,10 @@ fn named(reader: &Reader<'_>, fields: &Fields<'_>, name: &'static str, holds: Ho
     let entries = reader.doc.entries(node, &format!("`{name}`")).unwrap_or_default();
     let mut read = Vec::with_capacity(entries.len());
     for (label, key, value) in entries {
+        if let (Holds::Label, Some(meant)) = (holds, reader.cx.seen.label_instead_of(label)) {
+            let message = format!("no push in the journal has a label `{label}`");
+            reader.doc.warn(codes::UNKNOWN_LABEL, key.span.clone(), message, format!("did you mean `{meant}`?"));
+        }
         if value.kind == Kind::Null {
             let message = format!("`{name}.{label}` has no value");
             let hint = "for \"must not be there\" write { exists: false }";
@@ -200,7 +218,11 @@ fn matcher(reader: &Reader<'_>, node: &Node, what: &str, holds: Holds) -> Option
             "add `exists: true` if that is meant; else use `any: [ … , { …: { exists: false } } ]`",
         );
     }
-    Some(Matcher { tests })
+    let matcher = Matcher { tests };
+    if holds != Holds::Anything {
+        never::of_matcher(reader, node, what, &matcher);
+    }
+    Some(matcher)
 }
 
 fn keyed(reader: &Reader<'_>, node: &Node, what: &str, holds: Holds) -> Option<Vec<Test>> {

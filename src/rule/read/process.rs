@@ -1,6 +1,6 @@
 //! `run` and `shell`: steps that start a process.
 
-use super::{NAMES_MAX, Reader, argv, program, script};
+use super::{NAMES_MAX, Reader, argv, inline_secret, program, script};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::{ProcessSpec, RunSpec, ShellSpec, Stdin};
 use crate::rule::template::{Template, TemplateKind};
@@ -137,6 +137,7 @@ fn env(reader: &Reader<'_>, node: &Node) -> Vec<(String, Template)> {
             reader.doc.error(codes::ENV_NAME, key.span.clone(), message);
         }
         if let Some(template) = script::argument(reader, value, &format!("`env.{name}`")) {
+            inline_secret::check(reader, value, name, &template);
             read.push((name.to_owned(), template));
         }
     }

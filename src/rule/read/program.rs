@@ -16,12 +16,12 @@ pub(super) const SEARCH: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/
 #[derive(Debug)]
 pub(super) enum Programs {
     /// Each is looked up once, when it is first asked for.
-    LookedUp(HashMap<String, Result<PathBuf, Problem>>),
+    LookedUp(Known),
     /// Nothing further is looked up.
     Known(Arc<Known>),
 }
 
-/// What was found out beforehand, so that who reads later looks at no file.
+/// What was found out. Who reads later is given it complete, and so looks at no file.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     programs: HashMap<String, Result<PathBuf, Problem>>,
@@ -41,16 +41,25 @@ impl Known {
 }
 
 impl Programs {
+    /// Nothing is known yet.
+    pub(super) fn looking_up() -> Self {
+        Self::LookedUp(Known::default())
+    }
+
     fn lookup(&mut self, written: &str, base: &Path) -> Result<PathBuf, Problem> {
         match self {
-            Self::LookedUp(found) => found.entry(written.to_owned()).or_insert_with(|| find(written, base)).clone(),
+            Self::LookedUp(found) => {
+                found.programs.entry(written.to_owned()).or_insert_with(|| find(written, base)).clone()
+            }
             Self::Known(known) => known.programs.get(written).cloned().unwrap_or(Err(Problem::Unknown)),
         }
     }
 
-    fn script(&self, written: &str, base: &Path) -> Option<Problem> {
+    fn script(&mut self, written: &str, base: &Path) -> Option<Problem> {
         match self {
-            Self::LookedUp(_) => script_problem(written, base),
+            Self::LookedUp(found) => {
+                found.scripts.entry(written.to_owned()).or_insert_with(|| script_problem(written, base)).clone()
+            }
             Self::Known(known) => known.scripts.get(written).cloned().unwrap_or(Some(Problem::Unknown)),
         }
     }
@@ -82,7 +91,7 @@ pub(super) fn resolve(reader: &Reader<'_>, node: &Node, written: &str) -> PathBu
 
 /// Checks a script that an interpreter is told to run; it need not be executable.
 pub(super) fn check_script(reader: &Reader<'_>, node: &Node, written: &str) {
-    let problem = reader.cx.programs.borrow().script(written, &reader.cx.config.base);
+    let problem = reader.cx.programs.borrow_mut().script(written, &reader.cx.config.base);
     if let Some(problem) = problem {
         report(reader, node, written, problem);
     }

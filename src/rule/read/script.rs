@@ -1,6 +1,6 @@
 //! Rhai conditions and templates inside YAML, with their problems shown where they are written.
 
-use super::Reader;
+use super::{Reader, paths};
 use crate::rule::diagnostic::codes;
 use crate::rule::sandbox::Condition;
 use crate::rule::template::{Template, TemplateKind};
@@ -26,17 +26,37 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
     if !reader.refuse_unless_authored(node, text, what) {
         return None;
     }
-    match reader.cx.sandbox.compile(text) {
-        Ok(condition) => Some(condition),
-        Err(error) => {
-            let span = match (error.line, node.kind == Kind::Bool(true)) {
-                (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
-                _ => node.head(),
-            };
-            doc.error(codes::INVALID_SCRIPT, span, format!("{what}: {}", error.message));
+    let mut known = reader.cx.conditions.borrow_mut();
+    let compiled = known.entry(text.to_owned()).or_insert_with(|| reader.cx.sandbox.compile_or_every_problem(text));
+    match compiled {
+        Ok(condition) => {
+            if !matches!(node.kind, Kind::Bool(_)) {
+                paths::of_condition(reader, node, text, condition);
+            }
+            Some(condition.clone())
+        }
+        Err(problems) => {
+            for error in problems {
+                let span = match (error.line, node.kind == Kind::Bool(true)) {
+                    (Some(line), false) => doc.inside(node, offset_of(text, line, error.column.unwrap_or(1))),
+                    _ => node.head(),
+                };
+                doc.error(codes::INVALID_SCRIPT, span, format!("{what}: {}", error.message));
+            }
             None
         }
     }
+}
+
+/// Warns of a condition that gives the same for every event.
+pub(super) fn warn_of_constant(reader: &Reader<'_>, node: &Node, condition: &Condition) {
+    let (given, hint) = match condition.constant(reader.cx.sandbox) {
+        Some(true) => ("true", "it adds nothing to `match`: remove it"),
+        Some(false) => ("false", "the rule would never do anything; to set a rule aside write `mode: off`"),
+        None => return,
+    };
+    let message = format!("`when` is {given} for every event");
+    reader.doc.warn(codes::CONSTANT_CONDITION, node.head(), message, hint);
 }
 
 /// The byte at a one-based line and column (in characters) of a text.
@@ -80,7 +100,10 @@ pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, ki
         return Some(Template::data(text, kind, from_event));
     }
     match Template::parse(text, kind) {
-        Ok(template) => Some(template),
+        Ok(template) => {
+            paths::of_template(reader, node, text, &template);
+            Some(template)
+        }
         Err(error) => {
             let span = reader.doc.inside(node, error.offset);
             reader.doc.error(codes::INVALID_TEMPLATE, span, format!("{what}: {}", error.message));

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::program::Known;
-use super::{Context, Reader, body, step_names};
+use super::{Context, Reader, body};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::rule::Place;
@@ -29,6 +29,7 @@ use crate::rule::diagnostic::{Severity, codes};
 use crate::rule::sandbox::{Condition, Extra, Sandbox};
 use crate::rule::step::Step;
 use crate::rule::view::EventView;
+use crate::rule::vocabulary::Vocabulary;
 use crate::rule::yaml::doc::Doc;
 use crate::rule::yaml::{Kind, Node, Style};
 
@@ -102,10 +103,11 @@ impl StepsFrom {
         let mut text = String::new();
         let tree = tree(value, &mut text);
         let doc = Doc::made(self.place.clone(), text.into());
-        let cx = Context::returned(&self.later.config, sandbox, Arc::clone(&self.later.programs));
+        let seen = Vocabulary::default();
+        let cx = Context::returned(&self.later.config, sandbox, &seen, Arc::clone(&self.later.programs));
         let reader = Reader { doc: &doc, cx: &cx };
+        body::step_names(&tree, &mut cx.step_names.borrow_mut());
         let steps = body::steps(&reader, &tree, "the returned value");
-        step_names::check(&reader, Some(&tree), &steps, &[]);
         let problems: Vec<_> = doc.take().into_iter().filter(|found| found.severity == Severity::Error).collect();
         let Some(first) = problems.first() else { return Ok(steps) };
         let at = path(&tree, &first.span);

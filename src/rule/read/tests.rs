@@ -9,8 +9,9 @@ use proptest::prelude::*;
 
 use crate::config::Config;
 use crate::rule::diagnostic::{self, CODES, Format, Position};
-use crate::rule::load::{Loaded, load, load_paths};
+use crate::rule::load::{self, Loaded, load, load_paths};
 use crate::rule::step::{Action, HttpBody, Stdin};
+use crate::rule::vocabulary::Vocabulary;
 use crate::rule::{By, DedupeFor, LatePolicy, Mode};
 
 const CONFIG: &str = "listen: 127.0.0.1:0
@@ -248,6 +249,14 @@ const ONE_EACH: &[(&str, &str)] = &[
     ("duplicate-name", "rules: [ { id: a, steps: [ { name: x, wait: 1s }, { name: x, wait: 1s } ] } ]\n"),
     ("rule-id", "rules: [ { id: -a } ]\n"),
     ("quote-label", "rules: [ { id: a, match: { labels: { a: no } } } ]\n"),
+    ("never-matches", "rules: [ { id: a, match: { title: { equals: a, not: a } } } ]\n"),
+    ("constant-condition", "rules: [ { id: a, when: 1 == 2 } ]\n"),
+    ("unknown-path", "rules: [ { id: a, when: incident.sevrity == 1 } ]\n"),
+    (
+        "same-rule",
+        "rules: [ { id: a, match: { events: [i_new], channels: [a] }, steps: [ { wait: 1s } ] }, { match: { channels: [a], events: [i_new] }, steps: [ { wait: 1s } ], id: b, owner: x } ]\n",
+    ),
+    ("inline-secret", "rules: [ { id: a, steps: [ { shell: x, env: { API_TOKEN: hunter2-hunter2 } } ] } ]\n"),
     ("unknown-event-type", "rules: [ { id: a, match: { events: [x_*] } } ]\n"),
     ("negative-without-exists", "rules: [ { id: a, match: { labels: { a: { not: b } } } } ]\n"),
     ("invalid-regex", "rules: [ { id: a, match: { title: { regex: \"(\" } } } ]\n"),
@@ -281,7 +290,11 @@ const ONE_EACH: &[(&str, &str)] = &[
 ];
 
 /// Codes of the config, each tested in `config::load`.
-const OF_THE_CONFIG: &[&str] = &["network", "denies-all", "secret", "auth-missing", "auth-none-public", "admin-token"];
+const OF_THE_CONFIG: &[&str] =
+    &["network", "denies-all", "secret", "secret-unusable", "auth-missing", "auth-none-public", "admin-token"];
+
+/// Codes that need a journal, tested below.
+const OF_THE_JOURNAL: &[&str] = &["unknown-label", "unknown-channel"];
 
 /// Codes of files and folders, each tested below by name or in `rule::load`.
 const OF_FILES: &[&str] = &[
@@ -304,8 +317,11 @@ fn every_code_has_a_file_that_has_it() {
         assert!(codes.contains(code), "{code}: {codes:?}");
         assert!(codes.iter().all(|code| CODES.iter().any(|(known, _)| known == code)), "{codes:?}");
     }
-    let tested: BTreeSet<&str> =
-        ONE_EACH.iter().map(|(code, _)| *code).chain(OF_THE_CONFIG.iter().chain(OF_FILES).copied()).collect();
+    let tested: BTreeSet<&str> = ONE_EACH
+        .iter()
+        .map(|(code, _)| *code)
+        .chain(OF_THE_CONFIG.iter().chain(OF_FILES).chain(OF_THE_JOURNAL).copied())
+        .collect();
     let known: BTreeSet<&str> = CODES.iter().map(|(code, _)| *code).collect();
     assert_eq!(tested, known);
     assert_eq!(CODES.len(), known.len(), "a code stands twice");
@@ -330,6 +346,114 @@ fn code_is_shown_at_its_own_character() {
     check(&rule("when: 'labels.a == ''x'' && (1 + )'"), &["6:38 invalid-script"]);
     check(&rule("when: \"1 == \\\"x\\\" +)\""), &["6:24 invalid-script"]);
     check(&rule("owner: x\nwhen: |\n\n  true\n  && (1 + )"), &["10:15 invalid-script"]);
+}
+
+#[test]
+fn every_unknown_function_of_a_script_is_shown() {
+    check(&rule("when: mathces(labels.a, \"x\") && nope(1)\n"), &["6:11 invalid-script", "6:37 invalid-script"]);
+    let folder = Folder::new();
+    folder.write("scripts/gate.rhai", "fn f() {\n  one()\n}\nfn g() {\n  two()\n}\n", 0o644);
+    folder.write("rules/a.yaml", &rule("owner: x"), 0o644);
+    assert_eq!(found(&folder.load()), ["2:3 invalid-script", "5:3 invalid-script"]);
+}
+
+#[test]
+fn a_slip_in_a_path_is_shown_at_its_own_characters() {
+    check(&rule("when: |\n  true == true\n  && event.incident.sevrity == \"Critical\""), &["8:25 unknown-path"]);
+    let loaded = load_text(&rule("when: event.incident.sevrity == \"Critical\""));
+    let found = &loaded.diagnostics[0];
+    assert_eq!(&loaded.sources.get(&found.file).unwrap()[found.span.clone()], "sevrity");
+    assert_eq!(found.hint.as_deref(), Some("did you mean `incident_severity`?"));
+    check(&rule("when: alert.title.len > 3 && incident[\"titel\"] == \"\""), &["6:44 unknown-path"]);
+    check(&rule("owner: x\nwhen: alerts.some(|a| a.labels.hots == \"x\") && labels.anything == fields.anything"), &[]);
+    check(
+        &step("name: probe\nif: steps.prob.exit_code == 0 && steps.probe.exit_cod == 1\nwait: 1s"),
+        &["7:19 unknown-path", "7:54 unknown-path"],
+    );
+    check(&step("run: [ls, \"--x={{ incident.titel }}\"]"), &["6:36 unknown-path"]);
+}
+
+#[test]
+fn modules_are_checked_for_slips_where_a_parameter_is_named_like_the_event() {
+    let folder = Folder::new();
+    folder.write("scripts/gate.rhai", "fn wanted(incident, x) {\n  incident.titel == x.titel\n}\n", 0o644);
+    folder.write("rules/a.yaml", &rule("when: gate::wanted(incident, alert)"), 0o644);
+    assert_eq!(found(&folder.load()), ["2:12 unknown-path"]);
+}
+
+#[test]
+fn rules_that_can_never_match_are_pointed_out() {
+    let matching = |text: &str| {
+        format!("rules:\n  - id: a\n    match: {{ {text} }}\n    target: t\n    steps: [ {{ wait: 1s }} ]\n")
+    };
+    let all = "events: [i_new], channels: [\"*\"]";
+    for (text, is_found) in [
+        (format!("{all}, title: {{ equals: a, not: a }}"), true),
+        (format!("{all}, labels: {{ env: {{ in: [a, b], not_in: [b, a] }} }}"), true),
+        (format!("{all}, labels: {{ env: {{ equals: a, regex: \"^b\" }} }}"), true),
+        (format!("{all}, labels: {{ env: {{ exists: false, not: a }} }}"), true),
+        (format!("{all}, severities: [Critical], not: {{ severities: [Critical, Warning] }}"), true),
+        (format!("{all}, severities: [Critical], any: [ {{ severities: [Info] }} ]"), true),
+        ("events: [a_new], channels: [\"*\"], progress: [Processing]".to_owned(), true),
+        ("events: [a_new], channels: [\"*\"], person: [a@b]".to_owned(), true),
+        (format!("{all}, labels: {{ env: {{ in: [a, b], not: b }} }}"), false),
+        (format!("{all}, fields: {{ tags: {{ equals: a, not: b }} }}"), false),
+        (format!("{all}, severities: [Critical], not: {{ severities: [Critical], title: x }}"), false),
+        (format!("{all}, severities: [Critical, Info], any: [ {{ severities: [Info] }} ]"), false),
+        ("events: [a_*, i_new], channels: [\"*\"], progress: [Processing]".to_owned(), false),
+    ] {
+        let loaded = load_text(&matching(&text));
+        assert_eq!(found(&loaded).iter().any(|found| found.ends_with(" never-matches")), is_found, "{text}");
+        assert!(!loaded.has_errors(), "{text}");
+    }
+}
+
+#[test]
+fn conditions_that_give_the_same_for_every_event_are_pointed_out() {
+    for (source, is_found) in [
+        ("true", true),
+        ("1 == 2 && true", true),
+        ("incident.alert_cnt > 1 && false", true),
+        ("true || incident.alert_cnt > 1", true),
+        ("!(false || false)", true),
+        ("now > 5 && true", false),
+        ("minutes_since(5) > 1", false),
+        ("incident.alert_cnt > 1 || false", false),
+        ("incident.title == \"true\"", false),
+        ("alerts.some(|a| true)", false),
+    ] {
+        let loaded = load_text(&rule(&format!("when: '{source}'")));
+        assert_eq!(found(&loaded).contains(&"6:11 constant-condition".to_owned()), is_found, "{source}");
+    }
+}
+
+#[test]
+fn a_secret_that_stands_in_a_rule_is_pointed_out_and_not_shown() {
+    let yaml = step("shell: x\nenv: { API_TOKEN: hunter2-hunter2, TOKEN_FILE: secrets/a, TOKEN: /run/token }");
+    let loaded = load_text(&yaml);
+    assert_eq!(found(&loaded), ["7:27 inline-secret"]);
+    for format in [Format::Human { colour: false }, Format::Json, Format::Github] {
+        let shown = diagnostic::render(format, &loaded.diagnostics, &loaded.sources);
+        assert!(!shown.contains("hunter2") && shown.contains("API_TOKEN"), "{shown}");
+    }
+}
+
+#[test]
+fn names_are_compared_with_those_that_pushes_had() {
+    let folder = Folder::new();
+    let body = r#"{"event_id": "e", "event_time": 1700000000000, "event_type": "i_new", "incident":
+        {"incident_id": "i", "channel_name": "Order System", "labels": {"resource": "db-07", "k8s.io/app": "x"}}}"#;
+    let now = crate::clock::Timestamp::from_millis(1_700_000_000_000);
+    let mut seen = Vocabulary::default();
+    seen.learn(&crate::event::read(body.to_owned().into(), "flashduty".into(), now).unwrap());
+    folder.write(
+        "rules/a.yaml",
+        "rules:\n  - id: a\n    match: { events: [i_new], channels: [Order Sytem, Payments], labels: { resorce: x, other: z } }\n    when: labels.resurce == incident.labels.resource\n    target: t\n    steps: [ { wait: 1s } ]\n",
+        0o644,
+    );
+    let loaded = load::check(&folder.config, &[], &seen);
+    assert_eq!(found(&loaded), ["3:42 unknown-channel", "3:76 unknown-label", "4:18 unknown-label"]);
+    assert_eq!(found(&folder.load()), [] as [&str; 0], "what was not seen yet is no slip");
 }
 
 #[test]

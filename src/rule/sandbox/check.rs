@@ -84,28 +84,31 @@ fn texts_of(value: &rhai::Dynamic, found: &mut HashSet<String>) {
 /// Refuses calls of functions that do not exist, functions that would hide one of [`FUNCTIONS`], and closures anywhere
 /// but where they are called at once: one that is kept can hold another and so on, which no limit of Rhai measures,
 /// until dropping it overflows the stack.
-pub(super) fn calls(ast: &AST, exports: &Exports) -> Result<(), ScriptError> {
+pub(super) fn calls(ast: &AST, exports: &Exports) -> Vec<ScriptError> {
     let own: Vec<&str> = ast.iter_fn_def().map(|function| function.name.as_str()).collect();
     if let Some(name) = own.iter().find(|own| FUNCTIONS.iter().any(|function| function.name == **own)) {
-        return Err(ScriptError::new(&format!("a function `{name}` is there already: choose another name")));
+        return vec![ScriptError::new(&format!("a function `{name}` is there already: choose another name"))];
     }
-    let wrong = visit(ast, |nodes| {
+    let mut wrong = Vec::new();
+    let _: Option<()> = visit(ast, |nodes| {
         let (call, at) = match nodes.last() {
             Some(ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))) => (call, *at),
             Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => (call, *at),
             Some(ASTNode::Expr(Expr::DynamicConstant(value, at))) if value.is_fnptr() && !is_taken(nodes) => {
                 let takers: Vec<&str> = TAKE_CLOSURES.iter().map(|(name, _)| *name).collect();
                 let message = format!("a closure can only be given, where it is written, to {}", takers.join(", "));
-                return ControlFlow::Break(ScriptError::new(&message).at(*at));
+                wrong.push(ScriptError::new(&message).at(*at));
+                return ControlFlow::Continue(());
             }
             _ => return ControlFlow::Continue(()),
         };
-        match unknown(call, &own, exports) {
-            Some(message) => ControlFlow::Break(ScriptError::new(&message).at(at)),
-            None => ControlFlow::Continue(()),
-        }
+        wrong.extend(unknown(call, &own, exports).map(|message| ScriptError::new(&message).at(at)));
+        ControlFlow::Continue(())
     });
-    wrong.map_or(Ok(()), Err)
+    // A body may be visited where it is written and where it is called.
+    wrong.sort_by_key(|error| (error.line, error.column));
+    wrong.dedup();
+    wrong
 }
 
 fn unknown(call: &FnCallExpr, own: &[&str], exports: &Exports) -> Option<String> {
@@ -212,11 +215,13 @@ pub(super) struct Seen {
     pub(super) paths: Vec<(String, usize, usize)>,
     pub(super) captures: bool,
     pub(super) calls_modules: bool,
+    /// Calls a function, or a module, that looks at the time.
+    pub(super) asks_the_time: bool,
 }
 
 /// Collects the paths that start at one of [`NAMES`].
 pub(super) fn paths(ast: &AST) -> Seen {
-    let mut seen = Seen { paths: Vec::new(), captures: false, calls_modules: false };
+    let mut seen = Seen { paths: Vec::new(), captures: false, calls_modules: false, asks_the_time: false };
     // How many variables from around it each closure uses: they are its first parameters.
     let mut captured = HashMap::new();
     let look = |nodes: &[ASTNode<'_>], hidden: &[&str], seen: &mut Seen, captured: &mut HashMap<String, usize>| {
@@ -226,6 +231,7 @@ pub(super) fn paths(ast: &AST) -> Seen {
             Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)))
             | Some(ASTNode::Stmt(Stmt::FnCall(call, _))) => {
                 seen.calls_modules |= call.is_qualified();
+                seen.asks_the_time |= call.is_qualified() || call.name == "minutes_since";
                 if is_generated_curry(call) {
                     seen.captures = true;
                     if let Some(Expr::DynamicConstant(function, _)) = call.args.first() {
@@ -284,8 +290,14 @@ pub(super) fn paths(ast: &AST) -> Seen {
     seen
 }
 
-/// Appends what follows the root of `expr`, as far as it is literal.
-fn chain(expr: &Expr, path: &mut String) {
+/// Whether a script is nothing but a path of the event.
+pub(super) fn is_path(ast: &AST) -> bool {
+    let [Stmt::Expr(expr)] = ast.statements() else { return false };
+    root(expr).is_some_and(|(name, _)| NAMES.contains(&name)) && chain(expr, &mut String::new())
+}
+
+/// Appends what follows the root of `expr`, as far as it is literal. Whether it is so to its end.
+fn chain(expr: &Expr, path: &mut String) -> bool {
     let mut step = match expr {
         Expr::Dot(chain, flags, _) => Some((&chain.rhs, false, flags.intersects(ASTFlags::BREAK))),
         Expr::Index(chain, flags, _) => Some((&chain.rhs, true, flags.intersects(ASTFlags::BREAK))),
@@ -304,10 +316,40 @@ fn chain(expr: &Expr, path: &mut String) {
         let segment = match here {
             Expr::Property(property, _) if !is_index => property.2.as_str(),
             Expr::StringConstant(text, _) if is_index => text.as_str(),
-            _ => return,
+            _ => return false,
         };
         path.push('.');
         path.push_str(segment);
         step = next;
     }
+    true
+}
+
+/// What the functions of a module read of parameters that are named as the event's names are: by convention these are
+/// what is given to them.
+pub(super) fn parameter_paths(ast: &AST) -> Vec<(String, usize, usize)> {
+    let mut found = Vec::new();
+    for function in ast.iter_fn_def() {
+        let arity = function.params.len();
+        let alone =
+            ast.clone_functions_only_filtered(|_, _, _, name, given| name == function.name.as_str() && given == arity);
+        alone.walk(&mut |nodes: &[ASTNode<'_>]| {
+            let Some(ASTNode::Expr(expr)) = nodes.last() else { return true };
+            let is_inside = nodes.len().checked_sub(2).and_then(|at| nodes.get(at)).is_some_and(|above| match above {
+                ASTNode::Expr(Expr::Dot(chain, ..) | Expr::Index(chain, ..)) => std::ptr::eq(&chain.lhs, *expr),
+                _ => false,
+            });
+            if let Some((name, at)) = root(expr)
+                && !is_inside
+                && NAMES.contains(&name)
+                && function.params.iter().any(|parameter| parameter.as_str() == name)
+            {
+                let mut path = name.to_owned();
+                chain(expr, &mut path);
+                found.push((path, at.line().unwrap_or(1), at.position().unwrap_or(1)));
+            }
+            true
+        });
+    }
+    found
 }

@@ -1,14 +1,15 @@
 //! Compiled conditions, and evaluating them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rhai::{AST, Dynamic, Scope};
 
 use super::compare::type_name;
 use super::convert::to_dynamic;
 use super::error::ScriptError;
+use super::trace::{Asking, Trace, Tree};
 use super::{Sandbox, check, limits};
-use crate::clock::Timestamp;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::rule::view::EventView;
 
 /// A compiled condition: an expression or block whose last value must be a bool.
@@ -23,6 +24,8 @@ struct Compiled {
     /// A closure uses event names, which makes Rhai rewrite them in the scope.
     captures: bool,
     calls_modules: bool,
+    /// Made when somebody first asks why it did not hold.
+    tree: OnceLock<Tree>,
 }
 
 /// What a condition sees besides the event.
@@ -45,6 +48,7 @@ impl Condition {
             paths: seen.paths,
             source: source.to_owned(),
             ast,
+            tree: OnceLock::new(),
         }))
     }
 
@@ -62,6 +66,17 @@ impl Condition {
     /// Whether it names `root` (`steps`, `response`, `target`, …) or something in it.
     pub fn mentions(&self, root: &str) -> bool {
         self.0.paths.iter().any(|(path, ..)| path.split('.').next() == Some(root))
+    }
+
+    /// What it gives for every event, where that can be told without one: of `false && …` it can.
+    pub fn constant(&self, sandbox: &Sandbox) -> Option<bool> {
+        // Taking it apart costs as much as compiling it, and only literals can make it constant.
+        let is_possible = self.0.paths.is_empty() || ["true", "false"].iter().any(|word| self.0.source.contains(word));
+        is_possible.then(|| self.tree(sandbox).constant(sandbox)).flatten()
+    }
+
+    fn tree(&self, sandbox: &Sandbox) -> &Tree {
+        self.0.tree.get_or_init(|| Tree::new(sandbox, &self.0.source))
     }
 
     /// Evaluates the condition.
@@ -83,6 +98,40 @@ impl Condition {
         view: &EventView<'_>,
         extra: Extra<'_>,
     ) -> Result<Dynamic, ScriptError> {
+        self.in_scope(view, extra, |scope| self.run(sandbox, scope, extra.now))
+    }
+
+    /// Which part of it is false or fails, and on which values: for a condition that did not hold. Asks each part by
+    /// itself, within the time of one evaluation.
+    pub fn why(&self, sandbox: &Sandbox, view: &EventView<'_>, extra: Extra<'_>) -> Trace {
+        let tree = self.tree(sandbox);
+        let mut beside = extra.names.to_vec();
+        beside.extend(extra.target.map(|target| ("target", target.into())));
+        self.in_scope(view, extra, |scope| {
+            let since = Stopwatch::start();
+            let now_secs = extra.now.as_secs();
+            Asking { sandbox, scope, names: view.names(), beside: &beside, now_secs, since }.trace(tree)
+        })
+    }
+
+    /// An error of it in words, with its place in the script and the values that the part which failed had read.
+    pub fn say(&self, error: &ScriptError, sandbox: &Sandbox, view: &EventView<'_>, extra: Extra<'_>) -> String {
+        let mut said = error.message.clone();
+        if let (Some(line), Some(column)) = (error.line, error.column) {
+            said.push_str(&format!(" (line {line}, column {column} of the script)"));
+        }
+        // What was stopped by a limit is better not asked again.
+        if !error.is_limit
+            && let Some(read) = self.why(sandbox, view, extra).read_by_failure()
+        {
+            said.push_str("; ");
+            said.push_str(&read);
+        }
+        said
+    }
+
+    /// Hands `work` the scope with everything that the condition sees.
+    fn in_scope<T>(&self, view: &EventView<'_>, extra: Extra<'_>, work: impl FnOnce(&mut Scope<'_>) -> T) -> T {
         view.with_scope(|scope| {
             scope.push_constant("now", extra.now.as_secs());
             if let Some(target) = extra.target {
@@ -91,11 +140,7 @@ impl Condition {
             for (name, value) in extra.names {
                 scope.push_constant_dynamic(*name, to_dynamic(value));
             }
-            if self.0.captures {
-                self.run(sandbox, &mut scope.clone(), extra.now)
-            } else {
-                self.run(sandbox, scope, extra.now)
-            }
+            if self.0.captures { work(&mut scope.clone()) } else { work(scope) }
         })
     }
 

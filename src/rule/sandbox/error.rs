@@ -19,12 +19,14 @@ pub struct ScriptError {
     pub line: Option<usize>,
     /// One-based column, in characters.
     pub column: Option<usize>,
+    /// Whether a limit stopped the script, so that it is better not asked again.
+    pub is_limit: bool,
 }
 
 impl ScriptError {
     /// An error without a place. Makes `message` fit for logs and terminals.
     pub(super) fn new(message: &str) -> Self {
-        Self { message: printable(message), line: None, column: None }
+        Self { message: printable(message), line: None, column: None, is_limit: false }
     }
 
     /// The same error at `position`.
@@ -35,14 +37,14 @@ impl ScriptError {
     /// An error while evaluating. `calls_modules` says that the position may lie in another text: Rhai does not
     /// wrap the errors of limits in the call that led to them.
     pub(super) fn from_rhai(error: &EvalAltResult, calls_modules: bool) -> Self {
-        let said = Self::new(&describe(error, 0));
         let is_limit = matches!(
-            error,
+            error.unwrap_inner(),
             EvalAltResult::ErrorTooManyOperations(_)
                 | EvalAltResult::ErrorStackOverflow(_)
                 | EvalAltResult::ErrorTerminated(..)
                 | EvalAltResult::ErrorDataTooLarge(..)
         );
+        let said = Self { is_limit, ..Self::new(&describe(error, 0)) };
         if is_limit && calls_modules { said } else { said.at(error.position()) }
     }
 

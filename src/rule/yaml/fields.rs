@@ -7,6 +7,14 @@ use super::doc::Doc;
 use super::{Kind, Node};
 use crate::rule::diagnostic::codes;
 
+#[cfg(test)]
+thread_local! {
+    /// Every mapping that was read on this thread with the keys that were asked for, so that the schema can be held
+    /// against the readers.
+    pub(crate) static READ: RefCell<std::collections::BTreeMap<String, std::collections::BTreeSet<&'static str>>> =
+        RefCell::default();
+}
+
 /// The keys of one mapping.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
@@ -90,6 +98,8 @@ impl<'a> Fields<'a> {
     /// Reports every key that was not asked for.
     pub(crate) fn close(self) {
         let asked = self.asked.borrow();
+        #[cfg(test)]
+        READ.with_borrow_mut(|read| read.entry(self.what.to_owned()).or_default().extend(asked.iter().copied()));
         for (key, _) in self.entries {
             let Some(name) = key_text(key) else { continue };
             if asked.contains(&name) {

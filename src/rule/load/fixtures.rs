@@ -12,13 +12,13 @@ use crate::event;
 /// The largest fixture that is read, in bytes. The limit for bodies is the config's, and asked when the body is made.
 const FIXTURE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The files read so far. They live as long as the command, and there are no more than the tests name.
+/// The files read so far. They live as long as the tests run, and there are no more than the tests name.
 #[derive(Debug, Default)]
-pub(super) struct Fixtures(RefCell<HashMap<PathBuf, Result<Value, String>>>);
+pub(crate) struct Fixtures(RefCell<HashMap<PathBuf, Result<Value, String>>>);
 
 impl Fixtures {
     /// The JSON of a file, or why it cannot be used.
-    pub(super) fn load(&self, file: &Path) -> Result<Value, String> {
+    pub(crate) fn load(&self, file: &Path) -> Result<Value, String> {
         let mut read = self.0.borrow_mut();
         read.entry(file.to_owned()).or_insert_with(|| self::read(file)).clone()
     }

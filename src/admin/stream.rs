@@ -1,0 +1,203 @@
+//! What happens, as it happens, as server-sent events.
+//!
+//! A stream reads the journal behind its own cursor, at the pace at which its client takes it: the engine never waits
+//! for one, and does not know of them. So a client that was away goes on where it was, by the number of the last
+//! event that it saw.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use warp::http::StatusCode;
+use warp::http::header::HeaderName;
+use warp::reply::{Reply, Response};
+use warp::sse::Event;
+
+use super::answer::error;
+use super::routes::Desk;
+use super::table::Call;
+use super::views::Change;
+use crate::journal::read::Reader;
+use crate::journal::store::StoreError;
+
+/// How many streams a listener serves at a time; each holds a connection and reads the journal on its own.
+pub(super) const STREAMS_MAX: usize = 16;
+/// How many changes wait for a client that is slow.
+pub(super) const QUEUE_MAX: usize = 64;
+/// How long a client may take nothing before it is dropped. It can come back and go on where it was.
+pub(super) const STALL_MAX: Duration = Duration::from_secs(20);
+/// How many records are read at a time.
+pub(super) const READ_MAX: usize = 256;
+/// How often the journal is read at most while it is written to: a person sees no difference, and a storm of pushes
+/// is read in pieces that are worth it.
+pub(super) const READ_EVERY: Duration = Duration::from_millis(100);
+/// How often a stream says that it is alive when nothing happens, so that what stands between does not cut it.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a client waits before it comes back.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Answers with a stream.
+pub(super) async fn serve(call: Call) -> Response {
+    let after = match begin(&call) {
+        Ok(after) => after,
+        Err(message) => return error(StatusCode::BAD_REQUEST, "bad-request", &message),
+    };
+    let Ok(place) = Arc::clone(&call.desk.streams).try_acquire_owned() else {
+        let message = format!("{STREAMS_MAX} streams are open already, which is the limit");
+        return error(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", &message);
+    };
+    let (events, taken) = mpsc::channel(QUEUE_MAX);
+    tokio::spawn(async move {
+        let Err(why) = follow(&call.desk, after, &events, place).await;
+        tracing::debug!(%why, "a stream ended");
+        if matches!(why, Ended::Stalled) {
+            call.cut.notify_one();
+        }
+    });
+    warp::sse::reply(Taken(taken)).into_response()
+}
+
+/// The number after which a client wants to hear; `None` for what comes from now on.
+fn begin(call: &Call) -> Result<Option<u64>, String> {
+    const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+    let query = call.head.query()?;
+    query.only(&["after"])?;
+    // A browser that comes back repeats the query that it began with, so what it saw last counts for more.
+    match call.head.header(&LAST_EVENT_ID) {
+        Some(text) => text.parse().map(Some).map_err(|_| "`Last-Event-ID` is no number of the journal".to_owned()),
+        None => query.number("after"),
+    }
+}
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("its client is gone")]
+    Gone,
+    #[error("its client took nothing for {} seconds", STALL_MAX.as_secs())]
+    Stalled,
+    #[error("the daemon stops")]
+    Stopping,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+async fn follow(
+    desk: &Desk,
+    after: Option<u64>,
+    events: &mpsc::Sender<Event>,
+    _place: OwnedSemaphorePermit,
+) -> Result<std::convert::Infallible, Ended> {
+    let mut commits = desk.handle.commits();
+    let path = desk.handle.journal_path().to_owned();
+    let (mut reader, mut cursor) = blocking(move || {
+        let reader = Reader::open(&path)?;
+        let cursor = after.map_or_else(|| reader.last_seq(), Ok)?;
+        Ok((reader, cursor))
+    })
+    .await?;
+    // At once, so that the client knows that it is listened to before anything happens.
+    send(events, Event::default().comment("following").retry(RETRY)).await?;
+    loop {
+        commits.mark_unchanged();
+        let (back, changes) = blocking(move || read(reader, cursor)).await?;
+        reader = back;
+        let is_full = changes.len() == READ_MAX;
+        for change in changes {
+            cursor = change.seq;
+            send(events, event(&change)).await?;
+        }
+        if is_full {
+            continue;
+        }
+        wait(&mut commits, desk.stopping.clone(), events).await?;
+        tokio::time::sleep(READ_EVERY).await;
+    }
+}
+
+fn read(reader: Reader, cursor: u64) -> Result<(Reader, Vec<Change>), StoreError> {
+    let mut changes = Vec::new();
+    reader.scan(cursor.saturating_add(1), |stored| {
+        changes.push(Change::of(stored));
+        changes.len() < READ_MAX
+    })?;
+    Ok((reader, changes))
+}
+
+/// Waits until the journal was written to, and meanwhile says that the stream is alive.
+async fn wait(
+    commits: &mut watch::Receiver<()>,
+    mut stopping: watch::Receiver<bool>,
+    events: &mpsc::Sender<Event>,
+) -> Result<(), Ended> {
+    loop {
+        tokio::select! {
+            changed = commits.changed() => return changed.map_err(|_| Ended::Stopping),
+            () = stopped(&mut stopping) => return Err(Ended::Stopping),
+            () = events.closed() => return Err(Ended::Gone),
+            () = tokio::time::sleep(HEARTBEAT) => {}
+        }
+        send(events, Event::default().comment("alive")).await?;
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // The sender goes only when the daemon does.
+    stopping.wait_for(|stop| *stop).await.ok();
+}
+
+async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), Ended> {
+    send_within(events, event, STALL_MAX).await
+}
+
+async fn send_within(events: &mpsc::Sender<Event>, event: Event, patience: Duration) -> Result<(), Ended> {
+    match events.send_timeout(event, patience).await {
+        Ok(()) => Ok(()),
+        Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Ended::Stalled),
+        Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Ended::Gone),
+    }
+}
+
+fn event(change: &Change) -> Event {
+    let data = serde_json::to_string(change).unwrap_or_default();
+    Event::default().id(change.seq.to_string()).event(change.record.kind()).data(data)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Ended> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        // The runtime ends, or reading panicked, which is on the log.
+        Err(_) => Err(Ended::Stopping),
+    }
+}
+
+/// The receiving end, as the stream that warp sends.
+struct Taken(mpsc::Receiver<Event>);
+
+impl warp::Stream for Taken {
+    type Item = Result<Event, std::convert::Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx).map(|event| event.map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up_and_one_that_is_gone_is_told_apart() {
+        let patience = Duration::from_millis(1);
+        let (events, taken) = mpsc::channel(1);
+        assert!(send_within(&events, Event::default(), patience).await.is_ok());
+        assert!(matches!(send_within(&events, Event::default(), patience).await, Err(Ended::Stalled)));
+        drop(taken);
+        assert!(matches!(send_within(&events, Event::default(), patience).await, Err(Ended::Gone)));
+    }
+}
