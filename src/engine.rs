@@ -2,9 +2,10 @@
 //!
 //! # Theory of operation
 //!
-//! [`Engine::start`] opens and folds the journal, ends what a crash left running, and starts four tasks: the
+//! [`Engine::start`] opens and folds the journal, ends what a crash left running, and starts its tasks: the
 //! receiver, which offers pushes to the journal; the decider, the only one that folds and decides; the runner,
-//! which does what was decided; and a janitor, which lets old records go. All of them talk through the journal, in
+//! which does what was decided; a janitor, which lets old records go; and a watcher, which has changes on disk come
+//! into force. All of them talk through the journal, in
 //! one direction. [`Engine::stop`] takes them down in the same direction, so that what was accepted is decided or
 //! still there at the next start.
 
@@ -16,16 +17,18 @@ mod handle;
 mod planner;
 mod recovery;
 mod reload;
+pub(crate) mod watcher;
 
 pub use handle::{Handle, Refusal};
-pub use reload::{ReloadError, Reloaded};
+pub use reload::{RefusedReload, ReloadError, Reloaded};
+pub use watcher::{Fingerprint, Inputs, Stamp};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -66,13 +69,16 @@ pub struct Options {
     pub own_binary: PathBuf,
     /// Hides secrets in log lines and records; filled at start with those of the config.
     pub redactor: SharedRedactor,
+    /// The state in which the files of the config and the rules were before these were read; `None` where that is
+    /// taken to be their state at start.
+    pub read_from: Option<Fingerprint>,
 }
 
 impl Options {
     /// The options under which a command that only reads looks at things: as a plain `serve` would.
     pub fn of_reader() -> Self {
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
-        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor }
+        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor, read_from: None }
     }
 }
 
@@ -123,6 +129,7 @@ pub struct Engine {
     receiver: JoinHandle<()>,
     decider: JoinHandle<Result<History, EngineError>>,
     janitor: JoinHandle<()>,
+    watcher: JoinHandle<()>,
     writer: std::thread::JoinHandle<()>,
 }
 
@@ -133,6 +140,8 @@ impl Engine {
         let redactor = Arc::clone(&options.redactor);
         redactor.store(Arc::new(redactor_for(&config)?));
         let receiver_settings = receiver_settings(&config, &options).map_err(StartError::Receiver)?;
+        let fingerprint = options.read_from.unwrap_or_else(|| Inputs::look(&config).fingerprint());
+        let seen = watcher::Seen { config: Arc::new(config.clone()), fingerprint };
 
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
@@ -229,6 +238,9 @@ impl Engine {
             commits,
             reloading: tokio::sync::Mutex::new(()),
             rerunning: tokio::sync::Mutex::new(()),
+            reload_wanted: tokio::sync::Notify::new(),
+            seen: ArcSwap::from_pointee(seen),
+            refused_reload: ArcSwapOption::empty(),
         });
         Ok(Self {
             webhook,
@@ -236,6 +248,7 @@ impl Engine {
             receiver,
             decider: tokio::spawn(decider.run()),
             janitor: tokio::spawn(janitor(handle.clone())),
+            watcher: tokio::spawn(watcher::watch(handle.clone())),
             writer: opened.writer,
             handle,
         })
@@ -262,6 +275,7 @@ impl Engine {
 
     /// Stops in the order of the flow: nothing new comes in, nothing new is decided, runs get `grace` to end.
     pub async fn stop(self, grace: Duration) {
+        self.watcher.abort();
         self.stop_receiver.send_replace(true);
         wait_for(self.receiver, "receiver").await;
         if !self.decider.is_finished() {

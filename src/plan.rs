@@ -5,6 +5,7 @@
 mod each;
 mod environment;
 mod json;
+mod own;
 mod remote;
 mod render;
 #[cfg(test)]
@@ -12,7 +13,8 @@ mod tests;
 
 pub use each::{EACH_ITEMS_MAX, EACH_STEPS_MAX, EachItems, each_items};
 pub use environment::{PATH, environment};
-pub use render::{ARGUMENT_BYTES_MAX, PlanError, TARGET_CHARS_MAX, plan, render_step, steps, target};
+pub use own::{OwnSteps, own_steps, plan};
+pub use render::{ARGUMENT_BYTES_MAX, PlanError, TARGET_CHARS_MAX, render_step, steps, target};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

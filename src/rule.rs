@@ -26,6 +26,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use read::steps_from::StepsFrom;
+
 use guards::Guards;
 use matching::Match;
 use sandbox::Condition;
@@ -205,6 +207,8 @@ pub struct Rule {
     pub guards: Guards,
     /// What it does.
     pub steps: Vec<Arc<Step>>,
+    /// The function that returns the steps, where a script does; `steps` is then empty.
+    pub steps_from: Option<Arc<StepsFrom>>,
     /// How it makes sure.
     pub verify: Option<Verify>,
     /// What follows when it succeeded.

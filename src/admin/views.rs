@@ -386,6 +386,18 @@ pub struct StatusView {
     /// Those of them that wait for a person.
     #[serde(default)]
     pub approvals_waiting: usize,
+    /// The last reload, if it was refused: what lies on disk is then not what is in force.
+    #[serde(default)]
+    pub reload_refused: Option<RefusedReloadView>,
+}
+
+/// A reload that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedReloadView {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// A pause that is on.

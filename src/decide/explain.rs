@@ -147,17 +147,17 @@ fn explain_rule(question: &Question<'_>, decision: &Decision, before: &History, 
         decided.outcome,
         Outcome::NotMatched { .. } | Outcome::ConditionError { .. } | Outcome::Late { .. } | Outcome::Duplicate
     );
-    let each = target.as_deref().filter(|_| is_asked).and_then(|target| {
-        let items = plan::each_items(&rule.steps, &question.rules.sandbox, &view, target, now).ok()?;
-        Some((target, items))
+    let own = target.as_deref().filter(|_| is_asked).and_then(|target| {
+        let own = plan::own_steps(rule, &question.rules.sandbox, &view, target, now).ok()?;
+        Some((target, own))
     });
-    let guards = match &each {
-        Some((target, items)) => guards(question, rule, event, (target, &items.all()), before, now),
+    let guards = match &own {
+        Some((target, own)) => guards(question, rule, event, (target, &own.items.all()), before, now),
         None => Vec::new(),
     };
     let plan = decided.plan.clone().or_else(|| {
-        let (target, items) = each.as_ref()?;
-        plan::steps(&rule.steps, items, &view, target, now).ok().map(|plan| plan.to_json())
+        let (target, own) = own.as_ref()?;
+        own.plan(&view, target, now).ok().map(|plan| plan.to_json())
     });
     let (reason, until) = reason(&decided.outcome);
     RuleExplanation {

@@ -71,11 +71,11 @@ fn decide_on(
         Ok(target) => target,
         Err(outcome) => return (plain(rule, outcome), None),
     };
-    let each = match plan::each_items(&rule.steps, &rerun.rules.sandbox, &view, &target, now) {
-        Ok(each) => each,
+    let own = match plan::own_steps(rule, &rerun.rules.sandbox, &view, &target, now) {
+        Ok(own) => own,
         Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
     };
-    let items = each.all();
+    let items = own.items.all();
     let proposal = Proposal {
         rule,
         event,
@@ -86,7 +86,7 @@ fn decide_on(
         stage: Stage::Again,
         settings: &rerun.settings.guards,
     };
-    let (mut decided, plan) = conclude(&proposal, &each, mode, &view, now, history, now);
+    let (mut decided, plan) = conclude(&proposal, &own, mode, &view, now, history, now);
     if let Some(reservation) = &mut decided.reservation {
         keep_apart(reservation, rule, history, now);
     }

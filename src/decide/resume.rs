@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::journal::history::{History, Run};
 use crate::journal::record::{Phase, Record, StepEnd, StepResult};
 use crate::journal::store::Stored;
-use crate::plan::{self, Plan};
+use crate::plan::{self, EachItems, Plan};
 use crate::rule::view::EventView;
 use crate::rule::{Rule, RuleSet};
 
@@ -108,12 +108,13 @@ fn same_plan(cut_off: &CutOff<'_>, rule: &Arc<Rule>) -> Result<Start, String> {
     let states = [Some(Arc::clone(trigger)), newest.map(|newest| Arc::new(trigger.with_state_of(newest)))];
     for event in states.into_iter().flatten() {
         let view = EventView::new(&event);
-        for steps in [Some(rule.steps.as_slice()), then].into_iter().flatten() {
-            // What a person approved was rendered as of when they were shown it, all else as of when it began.
-            for at in [intended_at, run.decided_at] {
-                let plan = plan::each_items(steps, &rules.sandbox, &view, &run.target, at)
-                    .and_then(|items| plan::steps(steps, &items, &view, &run.target, at));
-                if let Some(plan) = plan.ok().filter(|plan| digest(&plan.to_json()) == intended) {
+        // What a person approved was rendered as of when they were shown it, all else as of when it began.
+        for at in [intended_at, run.decided_at] {
+            let own = plan::own_steps(rule, &rules.sandbox, &view, &run.target, at);
+            let own = own.and_then(|own| own.plan(&view, &run.target, at)).ok();
+            let escalated = then.and_then(|then| plan::steps(then, &EachItems::default(), &view, &run.target, at).ok());
+            for plan in [own, escalated].into_iter().flatten() {
+                if digest(&plan.to_json()) == intended {
                     return Ok(Start { rule: Arc::clone(rule), plan, event: Arc::clone(&event) });
                 }
             }

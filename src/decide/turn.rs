@@ -7,7 +7,7 @@ pub use walk::{Next, Walk};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, WHEN, apart, condition, digest, steps_of};
+use super::{Settings, WHEN, apart, condition, digest, planned};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
@@ -167,9 +167,8 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     // What a person allowed is the plan that they were shown, so it is rendered as of then, and must come out the same.
     let shown = run.shown.as_ref().filter(|_| run.approved);
     let rendered_at = if shown.is_some() { run.decided_at } else { now };
-    let each = plan::each_items(&rule.steps, &rules.sandbox, &view, &target, rendered_at);
-    let each = each.map_err(|error| error.to_string())?;
-    let items = each.all();
+    let own = plan::own_steps(rule, &rules.sandbox, &view, &target, rendered_at).map_err(|error| error.to_string())?;
+    let items = own.items.all();
     let stage = Stage::Turn { reserved_at: run.decided_at, blocked, again: run.again };
     let proposal = Proposal {
         rule,
@@ -192,8 +191,7 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if !consent.escalate && items != run.items {
         return Err(format!("its list changed from [{}] to [{}]", run.items.join(", "), items.join(", ")));
     }
-    let plan = plan::steps(steps_of(rule, &consent), &each, &view, &target, rendered_at);
-    let plan = plan.map_err(|error| error.to_string())?;
+    let plan = planned(rule, &own, &consent, &view, &target, rendered_at).map_err(|error| error.to_string())?;
     if shown.is_some_and(|shown| *shown != digest(&plan.to_json())) {
         return Err("what it would do is no longer what was approved: its rule or its event changed since".into());
     }

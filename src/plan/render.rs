@@ -7,12 +7,11 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::each::{EachItems, each, each_items};
+use super::each::{EachItems, each};
 use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall, remote};
 use crate::clock::Timestamp;
 use crate::event::Entity;
 use crate::rule::Rule;
-use crate::rule::sandbox::Sandbox;
 use crate::rule::step::{Action, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, RemoteSpec, Stdin, Step};
 use crate::rule::template::{Template, TemplateNames};
 use crate::rule::view::EventView;
@@ -87,16 +86,6 @@ pub(super) fn planned(spec: &Arc<Step>, items: &[String], names: &TemplateNames<
         _ => Some(render_step(spec, names)?),
     };
     Ok(PlannedStep { spec: Arc::clone(spec), call })
-}
-
-/// What `rule` would do for the event: its target, and its own steps.
-///
-/// # Errors
-/// Everything that [`target`], [`each_items`] and [`steps`] refuse.
-pub fn plan(rule: &Rule, sandbox: &Sandbox, view: &EventView<'_>, now: Timestamp) -> Result<Plan, PlanError> {
-    let target = target(rule, view, now)?;
-    let items = each_items(&rule.steps, sandbox, view, &target, now)?;
-    steps(&rule.steps, &items, view, &target, now)
 }
 
 /// What `rule` would act on: its rendered `target`, else the incident of the event, else its alert.

@@ -84,6 +84,7 @@ fn rule(target: Option<&str>, steps: Vec<Step>) -> Rule {
         late: LatePolicy::Ignore,
         guards: Guards::default(),
         steps: steps.into_iter().map(Arc::new).collect(),
+        steps_from: None,
         verify: None,
         on_success: Vec::new(),
         on_failure: Vec::new(),

@@ -6,6 +6,7 @@
 
 mod admin;
 mod aged;
+mod backtest;
 mod browser;
 mod check;
 mod commands;
@@ -22,6 +23,7 @@ mod faults;
 mod fuzz;
 mod guards;
 mod hostile;
+mod hot_reload;
 mod init;
 mod isolation;
 mod library_scripts;
@@ -38,6 +40,7 @@ mod reload;
 mod restarts;
 mod rules_index;
 mod rules_library;
+mod scripted;
 mod send;
 mod service;
 mod soak;

@@ -54,7 +54,7 @@ codes! {
     DEDUPE_KEY = "dedupe-key": "A slot that lasts as long as its incident is not keyed by an incident or alert.";
     COUNTS_WITHOUT_TARGET = "counts-without-target": "A guard counts by target in a rule that names no target.";
     STEP_KIND = "step-kind": "A step does not have exactly one action.";
-    UNKNOWN_STEP = "unknown-step": "A condition or template names a step that has not run where it is read.";
+    UNKNOWN_STEP = "unknown-step": "A condition or template names a step that has not run where it is read, or a result that no step has.";
     NOT_AVAILABLE = "not-available": "A part of the language is not available in this version.";
     PROGRAM_MISSING = "program-missing": "A program or script of the rules does not exist.";
     PROGRAM_NOT_HERE = "program-not-here": "A program of the system is not installed on this machine.";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::template::TemplateKind;
 use super::super::{LatePolicy, Mode, Rule, RuleId, Verify};
-use super::{Found, Reader, STEPS_MAX, Scope, dedupe, guards, matching, mode, scope, script, step, unavailable};
+use super::{Found, Reader, STEPS_MAX, Scope, dedupe, guards, matching, mode, scope, script, step, steps_from};
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
 use crate::rule::yaml::fields::{Fields, key_text};
@@ -45,20 +45,26 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
         .unwrap_or_default();
     let guards = fields.get("guards").map(|node| guards::read(reader, node, has_target)).unwrap_or_default();
     let acting = Reader { scope: Scope { each: true, ..reader.scope }, ..*reader };
-    let steps = if fields.has("steps_from") {
-        unavailable::steps_from(reader, &fields);
+    let steps_from = fields.entry("steps_from");
+    let steps = if let (Some((key, _)), true) = (steps_from, fields.has("steps")) {
+        let hint = "a function that returns the steps returns all of them";
+        doc.error_hint(codes::INVALID_VALUE, key.span.clone(), "a rule has either `steps` or `steps_from`", hint);
         fields.get("steps").map(|node| steps(&acting, node, "`steps`")).unwrap_or_default()
+    } else if fields.has("steps_from") {
+        Vec::new()
     } else {
         fields
             .require("steps", "say what it does: `steps: [ { run: [./scripts/heal.sh] } ]`")
             .map(|node| steps(&acting, node, "`steps`"))
             .unwrap_or_default()
     };
+    let steps_from = steps_from.and_then(|(_, node)| steps_from::read(reader, node));
     let mut ran = scope::names(&steps);
-    let after = Reader { scope: Scope { steps: Some(&ran), ..reader.scope }, ..*reader };
+    let behind = Scope { returned: fields.has("steps_from"), ..reader.scope };
+    let after = Reader { scope: Scope { steps: Some(&ran), ..behind }, ..*reader };
     let verify = fields.get("verify").and_then(|node| verify(&after, node));
     ran.extend(verify.iter().flat_map(|verify| scope::names(&verify.steps)));
-    let after = Reader { scope: Scope { steps: Some(&ran), ..reader.scope }, ..*reader };
+    let after = Reader { scope: Scope { steps: Some(&ran), ..behind }, ..*reader };
     let on_success = fields.get("on_success").map(|node| steps_after(&after, node, "`on_success`")).unwrap_or_default();
     let on_failure = fields.get("on_failure").map(|node| steps_after(&after, node, "`on_failure`")).unwrap_or_default();
     fields.close();
@@ -76,6 +82,7 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
         late,
         guards,
         steps,
+        steps_from,
         verify,
         on_success,
         on_failure,

@@ -48,7 +48,7 @@ fn count(reader: &Reader<'_>, node: &Node, what: &str, least: i64, most: usize) 
 
 /// A script, or the items themselves. Neither may ask for steps: what a run acts upon is known before it starts.
 fn items(reader: &Reader<'_>, node: &Node) -> Option<Items> {
-    let before = Reader { scope: Scope { steps: None, item: None, each: false }, ..*reader };
+    let before = Reader { scope: Scope::default(), ..*reader };
     if let Kind::List(_) = node.kind {
         let nodes = reader.doc.list(node, "`in`", EACH_ITEMS_MAX)?;
         let read: Vec<Option<Template>> =
@@ -67,6 +67,9 @@ fn items(reader: &Reader<'_>, node: &Node) -> Option<Items> {
 
 fn name<'n>(reader: &Reader<'_>, node: &'n Node) -> Option<&'n str> {
     let name = reader.doc.text(node, "`as`")?;
+    if !reader.refuse_unless_authored(node, name, "`as`") {
+        return None;
+    }
     let is_plain = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if is_plain && rhai::is_valid_identifier(name) && !NAMES.contains(&name) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Reader, script};
 use crate::event::shape;
-use crate::rule::diagnostic::codes;
+use crate::rule::diagnostic::{Severity, codes};
 use crate::rule::sandbox::Condition;
 use crate::rule::template::Template;
 use crate::rule::yaml::Node;
@@ -56,7 +56,9 @@ fn warn(reader: &Reader<'_>, node: &Node, text: &str, at: usize, path: &str, sli
         Some(start) => within(reader, node, start..start + slip.name.len()),
         None => reader.doc.inside(node, at),
     };
-    reader.doc.warn(slip.code, span, slip.message.clone(), slip.hint.clone());
+    // Whether pushes have a field only they can tell; what the steps are is known.
+    let severity = if slip.code == codes::UNKNOWN_STEP { Severity::Error } else { Severity::Warning };
+    reader.doc.report(severity, slip.code, span, slip.message.clone(), Some(slip.hint.clone()));
 }
 
 /// Where a part of a text value is written.
@@ -118,6 +120,7 @@ fn step(reader: &Reader<'_>, rest: &str) -> Option<Slip> {
     // A step that has not run is told as an error, by its scope.
     let (name, behind) = reader.scope.step_in(rest)?;
     let mut found = of(OF_STEP, &format!("steps.{name}"), behind)?;
+    found.code = codes::UNKNOWN_STEP;
     found.hint = documented(&found.name, OF_STEP);
     Some(found)
 }

@@ -52,7 +52,7 @@ pub(super) fn arguments<'n>(reader: &Reader<'_>, node: &'n Node) -> Option<(&'n 
         nodes.iter().map(|node| script::argument(reader, node, "an argument of `run`")).collect();
     let argv: Vec<Template> = read.into_iter().collect::<Option<_>>()?;
     let (first_node, first) = (nodes.first()?, argv.first()?);
-    if !first.is_literal() {
+    if !first.is_constant() {
         doc.error_hint(
             codes::TEMPLATE_NOT_LITERAL,
             first_node.span.clone(),
@@ -77,6 +77,9 @@ pub(super) fn shell(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Op
 /// Text for a shell, in which no template may stand.
 pub(super) fn script_text(reader: &Reader<'_>, node: &Node) -> Option<String> {
     let text = reader.doc.text(node, "`shell`")?;
+    if !reader.refuse_unless_authored(node, text, "`shell`") {
+        return None;
+    }
     if let Some(at) = ["{{", "{%"].iter().filter_map(|mark| text.find(mark)).min() {
         let span = reader.doc.inside(node, at);
         reader.doc.error_hint(
@@ -102,8 +105,12 @@ fn process(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<ProcessSpec> {
     {
         doc.error(codes::TEMPLATE_NOT_LITERAL, node.span.clone(), "`cwd` must be literal");
     }
+    if let Some((node, text)) = cwd {
+        reader.refuse_unless_authored(node, text, "`cwd`");
+    }
     let user = fields.get("user").and_then(|node| {
         let name = doc.text(node, "`user`")?;
+        reader.refuse_unless_authored(node, name, "`user`");
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         if !is_name || name.starts_with('-') {
             doc.error(codes::INVALID_VALUE, node.span.clone(), "`user` must be the literal name of an account");
@@ -142,6 +149,7 @@ pub(super) fn env(reader: &Reader<'_>, fields: &Fields<'_>) -> Vec<(String, Temp
     let mut read = Vec::new();
     let Some(node) = fields.get("env") else { return read };
     for (name, key, value) in reader.doc.entries(node, "`env`").unwrap_or_default() {
+        reader.refuse_unless_authored(key, name, "the name of a variable");
         if let Some(problem) = env_name_problem(name) {
             let message = format!("`{name}` {problem}");
             reader.doc.error(codes::ENV_NAME, key.span.clone(), message);

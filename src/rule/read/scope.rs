@@ -10,6 +10,8 @@ use crate::rule::yaml::fields::suggestion;
 pub(super) struct Scope<'a> {
     /// The names of the steps that have run; `None` where none can have.
     pub(super) steps: Option<&'a [String]>,
+    /// Whether a script returns the steps that ran before, so that their names are known only then.
+    pub(super) returned: bool,
     /// What the item is called inside an `each`.
     pub(super) item: Option<&'a str>,
     /// Whether an `each` may stand here.
@@ -47,7 +49,7 @@ impl<'a> Scope<'a> {
         let is_named = |name: &String| {
             rest.strip_prefix(name.as_str()).is_some_and(|behind| behind.is_empty() || behind.starts_with('.'))
         };
-        if rest.is_empty() || ran.iter().any(is_named) {
+        if rest.is_empty() || self.returned || ran.iter().any(is_named) {
             return None;
         }
         let name = rest.split('.').next().unwrap_or(rest);

@@ -24,6 +24,9 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
         );
         return None;
     }
+    if !reader.refuse_unless_authored(node, text, what) {
+        return None;
+    }
     let mut known = reader.cx.conditions.borrow_mut();
     let item = reader.scope.item;
     let compiled = known
@@ -90,8 +93,21 @@ pub(super) fn argument(reader: &Reader<'_>, node: &Node, what: &str) -> Option<T
     parse(reader, node, text, what, TemplateKind::Text)
 }
 
-/// Checks the text of `node` as a template.
+/// Checks the text of `node` as a template. What a function returned is a value already, and never parsed as one.
 pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, kind: TemplateKind) -> Option<Template> {
+    if reader.cx.is_returned {
+        let from_event = !reader.is_authored(text);
+        if !from_event && text.contains("{{") {
+            reader.doc.error_hint(
+                codes::INVALID_TEMPLATE,
+                node.span.clone(),
+                format!("{what} holds a template, and what a function returns is not rendered"),
+                "put the value itself into the text",
+            );
+            return None;
+        }
+        return Some(Template::data(text, kind, from_event));
+    }
     match Template::parse(text, kind) {
         Ok(template) => {
             for path in template.names() {

@@ -272,9 +272,9 @@ const ONE_EACH: &[(&str, &str)] = &[
     ("template-not-literal", "rules: [ { id: a, steps: [ { run: [\"{{ x }}\"] } ] } ]\n"),
     ("dedupe-key", "rules: [ { id: a, dedupe: { by: [channel] } } ]\n"),
     ("counts-without-target", "rules: [ { id: a, guards: { rate: { max: 1, per: 1h, by: target } } } ]\n"),
+    ("unknown-step", "rules: [ { id: a, steps: [ { wait: 1s, if: steps.x.ok } ] } ]\n"),
     ("step-kind", "rules: [ { id: a, steps: [ { wait: 1s, shell: x } ] } ]\n"),
-    ("unknown-step", "rules: [ { id: a, steps: [ { if: steps.x.ok, wait: 1s } ] } ]\n"),
-    ("not-available", "rules: [ { id: a, steps_from: a::b } ]\n"),
+    ("not-available", "rules: [ { id: a, guards: { recheck: incident } } ]\n"),
     ("program-missing", "rules: [ { id: a, steps: [ { run: [./nope.sh] } ] } ]\n"),
     ("program-not-here", "rules: [ { id: a, steps: [ { run: [no-such-program] } ] } ]\n"),
     ("program-unsafe", "rules: [ { id: a, steps: [ { run: [./stanch.yaml] } ] } ]\n"),
@@ -371,7 +371,7 @@ fn a_slip_in_a_path_is_shown_at_its_own_characters() {
             "wait: 1s\n",
             "wait: 1s\n      - if: steps.prob.ok && steps.probe.exit_cod == 1\n        wait: 1s\n",
         ),
-        &["8:13 unknown-step", "8:42 unknown-path"],
+        &["8:13 unknown-step", "8:42 unknown-step"],
     );
     check(&step("run: [ls, \"--x={{ incident.titel }}\"]"), &["6:36 unknown-path"]);
 }
@@ -569,10 +569,30 @@ fn a_step_is_known_to_those_behind_it_alone() {
 }
 
 #[test]
+fn the_steps_that_conditions_name_come_before_them() {
+    let steps = |second: &str| {
+        let list = format!(
+            "steps:\n  - {{ name: a.b, wait: 1s }}\n  - {{ wait: 1s, if: '{second}' }}\n  - {{ name: c, wait: 1s }}"
+        );
+        rule(&list).replacen("    steps: [ { wait: 1s } ]\n", "", 1)
+    };
+    for good in [
+        "steps[\"a.b\"].ok",
+        "steps[\"a.b\"].json.ok.x == 1",
+        "steps[\"a.b\"].exit_code == 0 && labels.x == \"steps.c\"",
+    ] {
+        check(&steps(good), &[]);
+    }
+    check(&steps("true || steps.c.ok"), &["7:34 unknown-step"]);
+    check(&steps("steps[\"a.b\"].exitcode == 0"), &["7:26 unknown-step"]);
+    check(&rule("on_failure: [ { wait: 1s, if: steps.none.ok } ]"), &["6:35 unknown-step"]);
+    check(&rule("on_success: [ { name: x, wait: 1s }, { wait: 1s, if: steps.x.ok } ]"), &[]);
+}
+
+#[test]
 fn what_this_version_cannot_do_is_refused() {
     check(&step("flashduty: { comment: x }"), &["6:9 not-available"]);
     check(&rule("guards: { recheck: incident }"), &["6:15 not-available"]);
-    check(&rule("steps_from: a::b"), &["6:5 not-available"]);
 }
 
 #[test]

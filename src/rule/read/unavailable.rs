@@ -22,13 +22,6 @@ pub(super) fn steps(reader: &Reader<'_>, fields: &Fields<'_>) -> usize {
     written
 }
 
-/// Refuses `steps_from`.
-pub(super) fn steps_from(reader: &Reader<'_>, fields: &Fields<'_>) {
-    if let Some((key, _)) = fields.entry("steps_from") {
-        refuse(reader, key.span.clone(), "`steps_from`");
-    }
-}
-
 /// Refuses the guard `recheck`.
 pub(super) fn recheck(reader: &Reader<'_>, fields: &Fields<'_>) {
     if let Some((key, _)) = fields.entry("recheck") {
