@@ -29,12 +29,12 @@ bench:
 	cargo bench --locked --bench core
 	cargo bench --locked --bench load
 
-# What takes too long for every change: 500 kill points, storms of 10,000, slow sockets, a million events, ten million
-# simulated ones. About half an hour; the summary is in target/soak.txt and the figures in docs/reliability.md.
+# What takes too long for every change: 500 kill points, storms of 10,000, slow sockets, a million events, a hundred
+# hosts over real ssh, ten million simulated events. About half an hour; the summary is in target/soak.txt and the figures in docs/reliability.md.
 soak: setup
 	mkdir -p target
 	ulimit -n 20000; cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 \
-		sweep:: storm:: soak:: 2>&1 | tee target/soak.txt; exit $${PIPESTATUS[0]}
+		sweep:: storm:: soak:: each:: 2>&1 | tee target/soak.txt; exit $${PIPESTATUS[0]}
 	cargo test --release --locked --lib -- --ignored --nocapture invariants:: 2>&1 | tee -a target/soak.txt; \
 		exit $${PIPESTATUS[0]}
 

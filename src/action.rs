@@ -8,11 +8,13 @@ mod http;
 pub mod process;
 mod run;
 mod shell;
+mod ssh;
 mod stop;
 mod wait;
 
 pub use http::HttpError;
 pub use process::StartError;
+pub use ssh::SshSettings;
 pub use stop::{Stop, StopReason, Stopper};
 
 use std::collections::BTreeMap;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub own_program: PathBuf,
     /// How processes are kept apart.
     pub isolation: Isolation,
+    /// What `ssh` steps need.
+    pub ssh: SshSettings,
 }
 
 /// How the processes of steps are kept apart from the daemon and from each other, besides what holds for all of them.
@@ -66,7 +70,7 @@ pub struct Isolation {
 }
 
 /// The circumstances of one try of a step.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
     /// The run, by whose id its processes are marked.
     pub run: &'a RunId,
@@ -95,6 +99,7 @@ pub struct Expected<'a> {
 pub struct Actor {
     starter: process::Starter,
     http: http::Client,
+    connections: ssh::Connections,
 }
 
 /// Acting cannot be made ready.
@@ -114,7 +119,8 @@ impl Actor {
     /// # Errors
     /// When the threads cannot be started or the trusted certificates cannot be read.
     pub fn new() -> Result<Self, SetupError> {
-        Ok(Self { starter: process::Starter::new()?, http: http::Client::new()? })
+        let (starter, http) = (process::Starter::new()?, http::Client::new()?);
+        Ok(Self { starter, http, connections: ssh::Connections::default() })
     }
 
     /// Does what `call` says, once. `expected` counts for HTTP requests alone.
@@ -126,6 +132,8 @@ impl Actor {
             Call::Http(call) => self.http.act(call, expected, attempt).await,
             // What changes an incident goes through the journal to the outbox, never out from here.
             Call::Flashduty(_) => failed("a write-back is queued, not acted"),
+            Call::Ssh(call) => ssh::act(&self.starter, &self.connections, call, attempt).await,
+            Call::Each(_) => failed("an `each` is walked through, not done in one"),
             Call::Wait(duration) => wait::act(*duration, attempt.stop).await,
         };
         if let Some(error) = &mut result.error {
@@ -136,8 +144,15 @@ impl Actor {
     }
 }
 
+impl Actor {
+    /// Ends the connections to other hosts that steps have shared. Nothing may act any more.
+    pub async fn close(&self, settings: &Settings) {
+        ssh::end_all(&settings.ssh).await;
+    }
+}
+
 /// A result that says nothing but how it ended, and why.
-fn ended(end: StepEnd, error: Option<String>) -> StepResult {
+pub(crate) fn ended(end: StepEnd, error: Option<String>) -> StepResult {
     StepResult {
         end,
         exit_code: None,

@@ -1,6 +1,7 @@
 //! The command line: one file a command. What a library user would want is not here.
 
 mod audit;
+mod backtest;
 mod backup;
 mod catch_up;
 mod check;
@@ -57,6 +58,7 @@ enum Command {
     Check(check::Check),
     Test(test::Test),
     Explain(explain::Explain),
+    Backtest(backtest::Backtest),
     Runs(runs::Runs),
     Events(events::Events),
     Pause(pause::Pause),
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(&cli.config),
         Command::Test(command) => command.run(&cli.config),
         Command::Explain(command) => command.run(&cli.config),
+        Command::Backtest(command) => command.run(&cli.config),
         Command::Runs(command) => command.run(&cli.config),
         Command::Events(command) => command.run(&cli.config),
         Command::Pause(command) => command.run(&cli.config),

@@ -50,6 +50,8 @@ pub struct Config {
     pub flashduty: Option<Flashduty>,
     /// `host:port` that `http` steps may reach, lower case.
     pub http_allow: Vec<String>,
+    /// The SSH client's config for `ssh` steps; its own default ones where there is none.
+    pub ssh_config: Option<PathBuf>,
     /// Limits.
     pub limits: Limits,
     /// Caps across rules.

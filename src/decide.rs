@@ -20,9 +20,8 @@ use crate::guard::{self, Consent, GuardSettings, Proposal, Stage};
 use crate::journal::history::{History, Ordering};
 use crate::journal::record::{Decided, Observed, Outcome, Reservation, RunId};
 use crate::matcher;
-use crate::plan::{self, Plan};
+use crate::plan::{self, EachItems, OwnSteps, Plan, PlanError};
 use crate::rule::sandbox::Extra;
-use crate::rule::step::Step;
 use crate::rule::view::EventView;
 use crate::rule::{DedupeFor, LatePolicy, Mode, Rule, RuleSet};
 
@@ -183,15 +182,21 @@ fn decide_rule(
     };
     let mode = rule.mode.min(question.settings.ceiling);
     let run = RunId::derive(&question.event.id, &rule.id, 0);
-    let proposal = first_proposal(question, rule, event, &target, &run);
-    let (decided, plan) = conclude(&proposal, mode, view, guard::waits_since(event), history, now);
+    let own = match plan::own_steps(rule, &question.rules.sandbox, view, &target, now) {
+        Ok(own) => own,
+        Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
+    };
+    let items = own.items.all();
+    let proposal = first_proposal(question, rule, event, (&target, &items), &run);
+    let (decided, plan) = conclude(&proposal, &own, mode, view, guard::waits_since(event), history, now);
     (Decided { tally: guard::tally(rule, event, &target, now), ..decided }, plan)
 }
 
-/// What becomes of a proposal whose rule holds: the guards are asked, the plan is made. It waits at most so long `from`
-/// then on.
+/// What becomes of a proposal whose rule holds, and which would do its `own` steps: the guards are asked, the plan is
+/// made. It waits at most so long `from` then on.
 fn conclude(
     proposal: &Proposal<'_>,
+    own: &OwnSteps<'_>,
     mode: Mode,
     view: &EventView<'_>,
     from: Timestamp,
@@ -205,7 +210,7 @@ fn conclude(
             return (plain(rule, Outcome::Suppressed { guard, reason, until }), None);
         }
     };
-    let plan = match plan::steps(steps_of(rule, &consent), view, proposal.target, now) {
+    let plan = match planned(rule, own, &consent, view, proposal.target, now) {
         Ok(plan) => plan,
         Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
     };
@@ -231,24 +236,31 @@ fn digest(plan: &serde_json::Value) -> String {
     blake3::hash(plan.to_string().as_bytes()).to_hex().to_string()
 }
 
+/// The steps that the guards allow, rendered: the rule's own, or those it escalates to, which go over no list.
+fn planned(
+    rule: &Rule,
+    own: &OwnSteps<'_>,
+    consent: &Consent,
+    view: &EventView<'_>,
+    target: &str,
+    now: Timestamp,
+) -> Result<Plan, PlanError> {
+    match &rule.guards.attempts {
+        Some(attempts) if consent.escalate => plan::steps(&attempts.then, &EachItems::default(), view, target, now),
+        _ => own.plan(view, target, now),
+    }
+}
+
 /// The run that a rule proposes when its event is taken up.
 fn first_proposal<'a>(
     question: &Question<'a>,
     rule: &'a Rule,
     event: &'a Event,
-    target: &'a str,
+    (target, items): (&'a str, &'a [String]),
     run: &'a RunId,
 ) -> Proposal<'a> {
     let dry = rule.mode.min(question.settings.ceiling) == Mode::DryRun;
-    Proposal { rule, event, target, run, dry, stage: Stage::First, settings: &question.settings.guards }
-}
-
-/// The steps that the guards allow: the rule's own, or those it escalates to.
-fn steps_of<'r>(rule: &'r Rule, consent: &Consent) -> &'r [Arc<Step>] {
-    match &rule.guards.attempts {
-        Some(attempts) if consent.escalate => &attempts.then,
-        _ => &rule.steps,
-    }
+    Proposal { rule, event, target, items, run, dry, stage: Stage::First, settings: &question.settings.guards }
 }
 
 /// How a `match` block is held against an event.
@@ -287,6 +299,9 @@ fn condition(
 
 fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: Timestamp) -> Reservation {
     let Proposal { rule, event, target, run, settings, .. } = *proposal;
+    // An escalation does other steps, which go over no list; but it is the answer to what was tried on those items.
+    let acting = if consent.escalate { Proposal { items: &[], ..*proposal } } else { *proposal };
+    let mut gates = guard::gates(&acting).into_iter();
     let guards = &rule.guards;
     let slot_until = match rule.dedupe.lasts {
         DedupeFor::Incident => None,
@@ -299,9 +314,11 @@ fn reserve(proposal: &Proposal<'_>, consent: &Consent, now: Timestamp, expires: 
         slot_until,
         target: target.to_owned(),
         keys: guard::rule_keys(proposal, consent),
-        budget_keys: guard::budget_keys(&settings.budgets, event, target),
-        locks: guard::locks(proposal),
-        gate: guard::gate(proposal),
+        budget_keys: guard::budget_keys(proposal),
+        locks: guard::locks(&acting),
+        gate: gates.next().unwrap_or_default(),
+        more_gates: gates.collect(),
+        items: acting.items.to_vec(),
         counted_until: now.plus(remembered(rule, settings)),
         expires,
         held_until: consent.hold,

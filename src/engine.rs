@@ -2,10 +2,11 @@
 //!
 //! # Theory of operation
 //!
-//! [`Engine::start`] opens and folds the journal, ends what a crash left running, and starts five tasks: the
+//! [`Engine::start`] opens and folds the journal, ends what a crash left running, and starts its tasks: the
 //! receiver, which offers pushes to the journal; the decider, the only one that folds and decides; the runner,
-//! which does what was decided; the outbox, which writes back; and a janitor, which lets old records go. Beside them
-//! a task asks Flashduty once for what was missed. All of them talk through the journal, in
+//! which does what was decided; the outbox, which writes back; a janitor, which lets old records go; and a watcher, which
+//! has changes on disk come into force. Beside them a task asks Flashduty once for what was missed. All of them talk
+//! through the journal, in
 //! one direction. [`Engine::stop`] takes them down in the same direction, so that what was accepted is decided or
 //! still there at the next start.
 
@@ -19,10 +20,12 @@ mod handle;
 mod planner;
 mod recovery;
 mod reload;
+pub(crate) mod watcher;
 
 pub use catch_up::{CatchUpError, CaughtUp, SINCE_MAX};
 pub use handle::{Handle, Refusal};
-pub use reload::{ReloadError, Reloaded};
+pub use reload::{RefusedReload, ReloadError, Reloaded};
+pub use watcher::{Fingerprint, Inputs, Stamp};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -73,13 +76,16 @@ pub struct Options {
     pub own_binary: PathBuf,
     /// Hides secrets in log lines and records; filled at start with those of the config.
     pub redactor: SharedRedactor,
+    /// The state in which the files of the config and the rules were before these were read; `None` where that is
+    /// taken to be their state at start.
+    pub read_from: Option<Fingerprint>,
 }
 
 impl Options {
     /// The options under which a command that only reads looks at things: as a plain `serve` would.
     pub fn of_reader() -> Self {
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
-        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor }
+        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor, read_from: None }
     }
 }
 
@@ -132,6 +138,7 @@ pub struct Engine {
     outbox: Outbox,
     janitor: JoinHandle<()>,
     catching_up: JoinHandle<()>,
+    watcher: JoinHandle<()>,
     writer: std::thread::JoinHandle<()>,
 }
 
@@ -142,6 +149,8 @@ impl Engine {
         let redactor = Arc::clone(&options.redactor);
         redactor.store(Arc::new(redactor_for(&config)?));
         let receiver_settings = receiver_settings(&config, &options).map_err(StartError::Receiver)?;
+        let fingerprint = options.read_from.unwrap_or_else(|| Inputs::look(&config).fingerprint());
+        let seen = watcher::Seen { config: Arc::new(config.clone()), fingerprint };
 
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
         // What came after the last record was missed; at a first start nothing was.
@@ -265,6 +274,9 @@ impl Engine {
             client,
             pace,
             catching_up: tokio::sync::Mutex::new(()),
+            reload_wanted: tokio::sync::Notify::new(),
+            seen: ArcSwap::from_pointee(seen),
+            refused_reload: ArcSwapOption::empty(),
         });
         Ok(Self {
             webhook,
@@ -274,6 +286,7 @@ impl Engine {
             outbox,
             janitor: tokio::spawn(janitor(handle.clone())),
             catching_up: tokio::spawn(catch_up::at_start(handle.clone(), missed_since)),
+            watcher: tokio::spawn(watcher::watch(handle.clone())),
             writer: opened.writer,
             handle,
         })
@@ -301,6 +314,7 @@ impl Engine {
     /// Stops in the order of the flow: nothing new comes in, nothing new is decided, runs get `grace` to end.
     pub async fn stop(self, grace: Duration) {
         self.catching_up.abort();
+        self.watcher.abort();
         self.stop_receiver.send_replace(true);
         wait_for(self.receiver, "receiver").await;
         if !self.decider.is_finished() {
@@ -390,6 +404,11 @@ fn action_settings(
         isolation: action::Isolation {
             limits: config.limits.step,
             cgroups: action::process::Cgroups::find(&config.data),
+        },
+        ssh: action::SshSettings {
+            config: config.ssh_config.clone(),
+            sockets: config.data.join("ssh"),
+            agent: std::env::var("SSH_AUTH_SOCK").ok(),
         },
     }
 }

@@ -24,8 +24,8 @@ mod unless_acked;
 
 pub use active::window_at;
 pub use breaker::open_until;
-pub use concurrency::{ENGINE_LOCK, WAITING_MAX, gate, locks};
-pub use key::{KeyError, budget_keys, dedupe_key, engine_key, key, rule_keys};
+pub use concurrency::{ENGINE_LOCK, WAITING_MAX, gates, locks};
+pub use key::{KeyError, budget_keys, dedupe_key, key, rule_keys};
 pub use max_wait::{expires, waits_since};
 pub use threshold::tally;
 
@@ -60,6 +60,8 @@ pub struct Proposal<'a> {
     pub event: &'a Event,
     /// What would be acted upon.
     pub target: &'a str,
+    /// What its `each` steps would go over.
+    pub items: &'a [String],
     /// The run it would be.
     pub run: &'a RunId,
     /// Whether nothing would be executed.
@@ -90,6 +92,17 @@ pub enum Stage<'a> {
 }
 
 impl Proposal<'_> {
+    /// Everything that it would touch: its target and its items, each once.
+    fn touched(&self) -> impl Iterator<Item = &str> {
+        let items = self.items.iter().map(String::as_str);
+        std::iter::once(self.target).chain(items.filter(|item| *item != self.target))
+    }
+
+    /// What counts as acted upon: its items where it goes over a list, else its target.
+    fn acted_on(&self) -> Vec<&str> {
+        if self.items.is_empty() { vec![self.target] } else { self.items.iter().map(String::as_str).collect() }
+    }
+
     /// How many of the runs that began after `since` are this one itself.
     fn own_since(&self, since: Timestamp) -> usize {
         match self.stage {

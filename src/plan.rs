@@ -2,15 +2,20 @@
 //!
 //! Rendering is pure: dry-run, `explain`, `test` and `backtest` show the same plan that `serve` acts on.
 
+mod each;
 mod environment;
 mod flashduty;
 mod json;
+mod own;
+mod remote;
 mod render;
 #[cfg(test)]
 mod tests;
 
+pub use each::{EACH_ITEMS_MAX, EACH_STEPS_MAX, EachItems, each_items};
 pub use environment::{PATH, environment};
-pub use render::{ARGUMENT_BYTES_MAX, PlanError, TARGET_CHARS_MAX, plan, render_step, steps, target};
+pub use own::{OwnSteps, own_steps, plan};
+pub use render::{ARGUMENT_BYTES_MAX, PlanError, TARGET_CHARS_MAX, render_step, steps, target};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -52,10 +57,21 @@ pub enum Call {
     Shell(ShellCall),
     /// An HTTP request.
     Http(HttpCall),
+    /// A program or script on another host.
+    Ssh(Box<SshCall>),
+    /// Steps for one item of a list after the other.
+    Each(Arc<EachCall>),
     /// Calls that change the incident in Flashduty.
     Flashduty(FlashdutyCall),
     /// A pause.
     Wait(Duration),
+}
+
+impl PartialEq for PlannedStep {
+    /// Steps themselves are not compared, but told apart.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.spec, &other.spec) && self.call == other.call
+    }
 }
 
 /// What `run` and `shell` have in common, rendered.
@@ -139,4 +155,54 @@ pub enum HttpCallBody {
     Json(Value),
     /// Text.
     Text(String),
+}
+
+/// `ssh`, rendered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SshCall {
+    /// The host: a name, an alias of the SSH config, or an address without brackets.
+    pub host: String,
+    /// The account there.
+    pub user: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// What is done there.
+    pub command: RemoteCall,
+    /// Declared variables, besides the `STANCH_*` ones.
+    pub env: BTreeMap<String, String>,
+    /// Standard input.
+    pub stdin: StdinCall,
+    /// Exit codes that count as success.
+    pub exit_codes: Vec<i32>,
+}
+
+/// What is done on another host.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RemoteCall {
+    /// A program there with its arguments.
+    Run(Vec<String>),
+    /// Text for its `sh -eu`.
+    Shell(String),
+}
+
+/// `each`, rendered for every item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EachCall {
+    /// The name by which the steps know their item.
+    pub name: String,
+    /// How many items are worked on at a time.
+    pub batch: usize,
+    /// How many may fail before no further batch is begun.
+    pub tolerance: usize,
+    /// What is done, item by item.
+    pub targets: Vec<EachTarget>,
+}
+
+/// One item of an `each` with its steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EachTarget {
+    /// The item.
+    pub item: String,
+    /// What is done with it, in order.
+    pub steps: Vec<PlannedStep>,
 }

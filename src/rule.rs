@@ -2,6 +2,7 @@
 //!
 //! The raw shape is read loosely and checked wholly; only what passed reaches the rest. This module never acts.
 
+pub mod destination;
 pub mod diagnostic;
 pub mod duration;
 pub mod guards;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use read::steps_from::StepsFrom;
 
 use guards::Guards;
 use matching::Match;
@@ -215,6 +218,8 @@ pub struct Rule {
     pub guards: Guards,
     /// What it does.
     pub steps: Vec<Arc<Step>>,
+    /// The function that returns the steps, where a script does; `steps` is then empty.
+    pub steps_from: Option<Arc<StepsFrom>>,
     /// How it makes sure.
     pub verify: Option<Verify>,
     /// What follows when it succeeded.

@@ -10,6 +10,7 @@
 //! A crash at any point leaves an intent without an end, which recovery makes `interrupted`. As soon as the journal
 //! refuses a record nothing further is done, in any run: what cannot be recorded must not happen.
 
+mod each;
 mod follow_up;
 mod intent;
 pub(crate) mod name;
@@ -18,6 +19,7 @@ mod recheck;
 mod report;
 mod results;
 mod retry;
+mod tries;
 mod verify;
 mod walk;
 mod write_back;
@@ -221,6 +223,9 @@ impl<S: RecordSink> Runner<S> {
         if !self.idle_within(grace).await {
             self.shared.stop_all();
             self.idle_within(ENDING_MAX).await;
+        }
+        if self.active_len() == 0 {
+            self.shared.actor.close(&self.shared.settings.load_full()).await;
         }
         self.active_len()
     }

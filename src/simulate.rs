@@ -5,15 +5,18 @@
 //! A test's events are made into bodies and read as the receiver reads them. The clock stands at the first
 //! `event_time` and is moved by `after` alone. Each event is decided by [`crate::decide::decide`], and runs that wait
 //! get their turns by the same [`crate::decide::turn::Walk`] that the engine uses, at the very times at which their
-//! holds and limits end. A run that starts ends at once and with success: what commands would say is not known here.
+//! holds and limits end. A run that starts ends at once and with success unless the test says otherwise: what commands
+//! would say is not known here.
 //! After the last event time goes on until nothing waits any more. What happened is then compared with what was
 //! expected.
 //!
 //! Nothing here reads a file, a clock or the environment, and nothing is executed: the caller loads fixtures. The
 //! same tests on the same rules give the same results in the same order.
 
+pub mod backtest;
 mod compare;
 mod course;
+mod flow;
 mod judge;
 mod payload;
 #[cfg(test)]
@@ -168,7 +171,7 @@ impl<'a> Suite<'a> {
 
     /// Runs a test of this suite.
     pub fn run(&self, test: &TestCase, load: &LoadFixture<'_>) -> TestResult {
-        let mut course = Course::new(self.world);
+        let mut course = Course::new(self.world, &test.runs);
         let mut problems = Vec::new();
         for (number, event) in test.events.iter().enumerate() {
             let taken =

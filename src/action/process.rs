@@ -78,6 +78,20 @@ pub(super) struct Order<'a> {
     pub(super) args: Vec<String>,
     /// Where and how it runs.
     pub(super) call: &'a ProcessCall,
+    /// What it is to the step.
+    pub(super) manner: Manner,
+}
+
+/// What a process is to the step that starts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// The step itself.
+    Step,
+    /// The near end of a step on another host. Its standard input stays open to its end, by which the far end knows that
+    /// we are there.
+    Remote,
+    /// It succeeds by going on in the background; what it leaves there is not ended.
+    Background,
 }
 
 /// What made a process come to its end.
@@ -99,7 +113,8 @@ impl Starter {
 
     /// Runs a process to its end, and ends what is left of its tree.
     pub(super) async fn run(&self, order: Order<'_>, attempt: &Attempt<'_>) -> StepResult {
-        let cgroup = cgroup_for(attempt);
+        // What goes on in the background belongs to no run, and so to no run's cgroup.
+        let cgroup = if order.manner == Manner::Background { None } else { cgroup_for(attempt) };
         let commandline = match commandline(&order, attempt, cgroup.as_ref()) {
             Ok(commandline) => commandline,
             Err(error) => return failed(error),
@@ -113,7 +128,7 @@ impl Starter {
             () = &mut limit => return timed_out(attempt, " while it was being started"),
         };
         match child {
-            Ok(child) => supervise(child, cgroup, limit, order.call, attempt).await,
+            Ok(child) => supervise(child, cgroup, limit, &order, attempt).await,
             Err(error) => failed(format!("cannot start {}: {error}", order.program.display())),
         }
     }
@@ -153,11 +168,14 @@ fn commandline(order: &Order<'_>, attempt: &Attempt<'_>, cgroup: Option<&RunCgro
     if let Some(name) = environment.keys().find(|name| name.is_empty() || name.contains('=')) {
         return Err(format!("cannot start {}: {name:?} cannot be the name of a variable", order.program.display()));
     }
+    // Nor does it use up what a step may have.
+    let limits =
+        if order.manner == Manner::Background { StepLimits::default() } else { attempt.settings.isolation.limits };
     let exec = Exec {
         user: order.call.user.clone(),
         set_home: order.call.user.is_some() && !order.call.env.contains_key("HOME"),
         cgroup: cgroup.map(|cgroup| cgroup.path().to_owned()),
-        limits: attempt.settings.isolation.limits,
+        limits,
         program: order.program.to_owned(),
         args: order.args.iter().map(OsString::from).collect(),
     };
@@ -179,10 +197,10 @@ async fn supervise(
     mut child: Child,
     cgroup: Option<RunCgroup>,
     limit: Pin<&mut tokio::time::Sleep>,
-    call: &ProcessCall,
+    order: &Order<'_>,
     attempt: &Attempt<'_>,
 ) -> StepResult {
-    let stdin = match &call.stdin {
+    let stdin = match &order.call.stdin {
         StdinCall::Event => attempt.event_body.clone(),
         StdinCall::None => Bytes::new(),
         StdinCall::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
@@ -191,9 +209,14 @@ async fn supervise(
     let (mut stdout, mut stderr) = (new_capture(), new_capture());
     let pipes = child.take_pipes();
     let mut tree = Tree::of(&child, attempt.run, &pipes, cgroup);
+    let mut lifeline = None;
     let ending = {
         let mut pumping = pin!(async {
-            tokio::join!(feed(pipes.stdin, stdin), keep(pipes.stdout, &mut stdout), keep(pipes.stderr, &mut stderr),);
+            let fed = async {
+                let pipe = feed(pipes.stdin, stdin).await;
+                lifeline = pipe.filter(|_| order.manner == Manner::Remote);
+            };
+            tokio::join!(fed, keep(pipes.stdout, &mut stdout), keep(pipes.stderr, &mut stderr));
         });
         let mut pumping = Pumping(Some(pumping.as_mut()));
         let ending = pumping
@@ -207,9 +230,10 @@ async fn supervise(
             })
             .await;
         match ending {
-            Ending::Exited(_) => {
+            Ending::Exited(ref status) => {
                 let drained = tokio::time::timeout(DRAIN, pumping.done()).await.is_ok();
-                if !drained || tree.has_group() {
+                let goes_on = order.manner == Manner::Background && status.as_ref().is_ok_and(ExitStatus::success);
+                if !goes_on && (!drained || tree.has_group()) {
                     pumping.alongside(tree.end(&mut child, Duration::ZERO)).await;
                 }
             }
@@ -220,8 +244,9 @@ async fn supervise(
         }
         ending
     };
+    drop(lifeline);
     let mut result = match ending {
-        Ending::Exited(status) => judge(status, &call.exit_codes),
+        Ending::Exited(status) => judge(status, &order.call.exit_codes),
         Ending::TimedOut => timed_out(attempt, ""),
         Ending::Stopped(reason) => ended(StepEnd::Cancelled, Some(reason.to_string())),
     };
@@ -253,13 +278,14 @@ fn judge(status: std::io::Result<ExitStatus>, accepted: &[i32]) -> StepResult {
     StepResult { exit_code, signal, ..ended(end, error) }
 }
 
-/// Writes standard input. A child need not read it, so a broken pipe is nothing to speak of.
-async fn feed(pipe: Option<ChildStdin>, content: Bytes) {
-    if let Some(mut pipe) = pipe
-        && let Err(error) = pipe.write_all(&content).await
-    {
+/// Writes standard input, and gives it back still open. A child need not read it, so a broken pipe is nothing to speak
+/// of.
+async fn feed(pipe: Option<ChildStdin>, content: Bytes) -> Option<ChildStdin> {
+    let mut pipe = pipe?;
+    if let Err(error) = pipe.write_all(&content).await {
         tracing::debug!(%error, "standard input was not read to its end");
     }
+    Some(pipe)
 }
 
 /// Reads a stream to its end, whatever is kept of it, so that the child is never blocked by it.

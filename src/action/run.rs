@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::process::{Order, Starter};
+use super::process::{Manner, Order, Starter};
 use super::{Attempt, failed};
 use crate::journal::record::StepResult;
 use crate::plan::RunCall;
@@ -15,7 +15,8 @@ pub(super) async fn act(starter: &Starter, call: &RunCall, attempt: &Attempt<'_>
     if let Err(why) = unchanged(&call.files).await {
         return failed(format!("cannot start {}: {why}", call.program.display()));
     }
-    starter.run(Order { program: &call.program, args: args.to_vec(), call: &call.process }, attempt).await
+    let order = Order { program: &call.program, args: args.to_vec(), call: &call.process, manner: Manner::Step };
+    starter.run(order, attempt).await
 }
 
 /// Whether the files of a step are what they were when the rules were loaded; else why it must not start.

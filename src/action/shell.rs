@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Attempt;
-use super::process::{Order, Starter};
+use super::process::{Manner, Order, Starter};
 use crate::journal::record::StepResult;
 use crate::plan::ShellCall;
 
@@ -13,5 +13,6 @@ const SHELL: &str = "/bin/sh";
 pub(super) async fn act(starter: &Starter, call: &ShellCall, attempt: &Attempt<'_>) -> StepResult {
     // `--` keeps a script that begins with `-` from being read as an option.
     let args = ["-euc", "--", &call.script].map(str::to_owned).to_vec();
-    starter.run(Order { program: Path::new(SHELL), args, call: &call.process }, attempt).await
+    let order = Order { program: Path::new(SHELL), args, call: &call.process, manner: Manner::Step };
+    starter.run(order, attempt).await
 }

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::decide::explain::reason;
 use crate::event::{Event, TimeMark};
 use crate::journal::history::{History, Pause, Run, RunState, Waits};
-use crate::journal::record::{Decided, PauseScope, Phase, Record, RunId, StepResult};
+use crate::journal::record::{Decided, EachPlace, PauseScope, Phase, Record, RunId, StepResult};
 use crate::journal::store::Stored;
 
 /// A push, in a list.
@@ -240,6 +240,9 @@ pub struct StepView {
     pub phase: Phase,
     /// Which step of it, from 0.
     pub step: usize,
+    /// For which item, and which step of it, inside an `each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<EachPlace>,
     /// Its name, or what it does.
     pub name: String,
     /// Which try, from 1.
@@ -307,17 +310,19 @@ impl RunStory {
                     let what = format!("went on from step {} after the daemon died", from_step + 1);
                     story.said.push(SaidView { at: stored.at, what });
                 }
-                Record::StepStarted { phase, step, name, attempt, .. } => story.steps.push(StepView {
+                Record::StepStarted { phase, step, each, name, attempt, .. } => story.steps.push(StepView {
                     phase: *phase,
                     step: *step,
+                    each: each.clone(),
                     name: name.clone(),
                     attempt: *attempt,
                     started_at: stored.at,
                     result: None,
                 }),
-                Record::StepEnded { phase, step, name, attempt, result, .. } => {
+                Record::StepEnded { phase, step, each, name, attempt, result, .. } => {
                     let started = story.steps.iter_mut().rev().find(|view| {
-                        (view.phase, view.step, view.attempt) == (*phase, *step, *attempt) && view.result.is_none()
+                        (view.phase, view.step, &view.each, view.attempt) == (*phase, *step, each, *attempt)
+                            && view.result.is_none()
                     });
                     match started {
                         Some(view) => view.result = Some(result.clone()),
@@ -325,6 +330,7 @@ impl RunStory {
                         None => story.steps.push(StepView {
                             phase: *phase,
                             step: *step,
+                            each: each.clone(),
                             name: name.clone(),
                             attempt: *attempt,
                             started_at: stored.at,
@@ -388,6 +394,18 @@ pub struct StatusView {
     /// Those of them that wait for a person.
     #[serde(default)]
     pub approvals_waiting: usize,
+    /// The last reload, if it was refused: what lies on disk is then not what is in force.
+    #[serde(default)]
+    pub reload_refused: Option<RefusedReloadView>,
+}
+
+/// A reload that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedReloadView {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// A pause that is on.

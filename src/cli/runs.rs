@@ -152,7 +152,8 @@ pub(super) fn say_write_back(view: &WriteBackView) {
 fn say_step(view: &StepView) {
     let tries = if view.attempt > 1 { format!(" (try {})", view.attempt) } else { String::new() };
     let end = view.result.as_ref().map_or_else(|| "running".to_owned(), describe);
-    say(&format!("  {} {}{tries}: {end}", view.started_at, cell(&view.name, 100)));
+    let item = view.each.as_ref().map(|each| format!("[{}] ", cell(&each.item, 40))).unwrap_or_default();
+    say(&format!("  {} {item}{}{tries}: {end}", view.started_at, cell(&view.name, 100)));
     let Some(result) = &view.result else { return };
     for (name, text) in [("out", &result.stdout), ("err", &result.stderr)] {
         for line in text.lines() {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::output::complain;
 use super::{Exit, setup};
 use crate::admin;
-use crate::engine::{Engine, Options, StartError};
+use crate::engine::{Engine, Inputs, Options, Stamp, StartError};
 use crate::report::logging;
 use crate::report::redact::Redactor;
 
@@ -40,7 +40,10 @@ impl Serve {
     }
 
     async fn serve(self, config: &Path) -> Result<(), Exit> {
+        // The state of the files is taken before they are read, so that a change meanwhile is noticed.
+        let stamp = Stamp::of(config);
         let config = setup::config(config)?;
+        let read_from = Some(Inputs::after(stamp, &config).fingerprint());
         let rules = setup::rules(&config)?;
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
         logging::init(&config.log, Arc::clone(&redactor)).map_err(|error| fail(&error, Exit::Config))?;
@@ -53,7 +56,7 @@ impl Serve {
             tracing::warn!(%error, "core dumps cannot be forbidden; they could hold secrets");
         }
         let own_binary = own_binary()?;
-        let options = Options { dry_run: self.dry_run, listen: self.listen, own_binary, redactor };
+        let options = Options { dry_run: self.dry_run, listen: self.listen, own_binary, redactor, read_from };
         let admin = config.admin.clone();
         let (count, mode) = (rules.rules.len(), config.mode);
         // Taken up before anything starts, so that no signal in between ends the process unasked.
@@ -77,10 +80,7 @@ impl Serve {
                 reason = engine.failed() => break Some(reason),
                 _ = signals.terminate.recv() => break None,
                 _ = signals.interrupt.recv() => break None,
-                _ = signals.hangup.recv() => {
-                    // What is wrong with the new set is logged; the old one goes on.
-                    handle.reload(false).await.ok();
-                }
+                _ = signals.hangup.recv() => handle.ask_to_reload(),
             }
         };
         tracing::info!("stanch is stopping");

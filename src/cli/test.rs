@@ -2,6 +2,7 @@
 
 mod human;
 mod junit;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ pub(super) struct Test {
     /// Write the results as JUnit XML too.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Run them again whenever a rule, a script, a fixture or the config changes, until interrupted.
+    #[arg(long)]
+    watch: bool,
     /// How the result is printed.
     #[arg(long, value_enum, default_value_t)]
     format: OutputFormat,
@@ -51,6 +55,10 @@ struct Answer<'a> {
 
 impl Test {
     pub(super) fn run(self, config: &Path) -> Exit {
+        if self.watch { self.run_again_and_again(config) } else { self.run_once(config) }
+    }
+
+    fn run_once(&self, config: &Path) -> Exit {
         let config = match setup::config(config) {
             Ok(config) => config,
             Err(exit) => return exit,

@@ -132,6 +132,7 @@ fn read_config(doc: &Doc, file: PathBuf, secrets: &RefCell<SecretPlaces>) -> Opt
         .unwrap_or_default();
     let flashduty = fields.get("flashduty").and_then(|node| flashduty(&reader, node));
     let http_allow = fields.get("http").map(|node| network::http(&reader, node)).unwrap_or_default();
+    let ssh_config = fields.get("ssh").and_then(|node| network::ssh(&reader, node));
     let limits = fields.get("limits").map_or_else(Limits::default, |node| limits::read(doc, node));
     let budgets = fields.get("budgets").map(|node| budgets(doc, node)).unwrap_or_default();
     let schedules = fields.get("schedules").map_or_else(BTreeMap::new, |node| schedule::read(doc, node));
@@ -155,6 +156,7 @@ fn read_config(doc: &Doc, file: PathBuf, secrets: &RefCell<SecretPlaces>) -> Opt
         sources,
         flashduty,
         http_allow,
+        ssh_config,
         limits,
         budgets,
         schedules,

@@ -147,13 +147,17 @@ fn explain_rule(question: &Question<'_>, decision: &Decision, before: &History, 
         decided.outcome,
         Outcome::NotMatched { .. } | Outcome::ConditionError { .. } | Outcome::Late { .. } | Outcome::Duplicate
     );
-    let guards = match target.as_deref().filter(|_| is_asked) {
-        Some(target) => guards(question, rule, event, target, before, now),
+    let own = target.as_deref().filter(|_| is_asked).and_then(|target| {
+        let own = plan::own_steps(rule, &question.rules.sandbox, &view, target, now).ok()?;
+        Some((target, own))
+    });
+    let guards = match &own {
+        Some((target, own)) => guards(question, rule, event, (target, &own.items.all()), before, now),
         None => Vec::new(),
     };
     let plan = decided.plan.clone().or_else(|| {
-        let target = target.as_deref().filter(|_| is_asked)?;
-        plan::steps(&rule.steps, &view, target, now).ok().map(|plan| plan.to_json())
+        let (target, own) = own.as_ref()?;
+        own.plan(&view, target, now).ok().map(|plan| plan.to_json())
     });
     let (reason, until) = reason(&decided.outcome);
     RuleExplanation {
@@ -195,12 +199,12 @@ fn guards(
     question: &Question<'_>,
     rule: &Rule,
     event: &Event,
-    target: &str,
+    acted_on: (&str, &[String]),
     history: &History,
     now: Timestamp,
 ) -> Vec<GuardExplanation> {
     let run = RunId::derive(&question.event.id, &rule.id, 0);
-    let proposal = first_proposal(question, rule, event, target, &run);
+    let proposal = first_proposal(question, rule, event, acted_on, &run);
     let explained = guard::verdicts(&proposal, history, now).into_iter().map(|(guard, verdict)| {
         let (word, reason, until) = match verdict {
             Verdict::Pass => ("pass", None, None),

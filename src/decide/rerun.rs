@@ -11,8 +11,9 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{Proposal, Stage};
 use crate::journal::history::History;
-use crate::journal::record::{Decided, Reservation, RunId};
+use crate::journal::record::{Decided, Outcome, Reservation, RunId};
 use crate::matcher;
+use crate::plan;
 use crate::rule::view::EventView;
 use crate::rule::{Rule, RuleId, RuleSet};
 
@@ -70,16 +71,22 @@ fn decide_on(
         Ok(target) => target,
         Err(outcome) => return (plain(rule, outcome), None),
     };
+    let own = match plan::own_steps(rule, &rerun.rules.sandbox, &view, &target, now) {
+        Ok(own) => own,
+        Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
+    };
+    let items = own.items.all();
     let proposal = Proposal {
         rule,
         event,
         target: &target,
+        items: &items,
         run: rerun.run,
         dry: false,
         stage: Stage::Again,
         settings: &rerun.settings.guards,
     };
-    let (mut decided, plan) = conclude(&proposal, mode, &view, now, history, now);
+    let (mut decided, plan) = conclude(&proposal, &own, mode, &view, now, history, now);
     if let Some(reservation) = &mut decided.reservation {
         keep_apart(reservation, rule, history, now);
     }

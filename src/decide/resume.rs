@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::journal::history::{History, Run};
 use crate::journal::record::{Phase, Record, StepEnd, StepResult};
 use crate::journal::store::Stored;
-use crate::plan::{self, Plan};
+use crate::plan::{self, EachItems, Plan};
 use crate::rule::view::EventView;
 use crate::rule::{Rule, RuleSet};
 
@@ -75,7 +75,9 @@ pub fn resume(cut_off: &CutOff<'_>, history: &History, now: Timestamp) -> Result
     let finished = finished(records, &start.plan)?;
     let from_step = finished.len();
     let tries = records.iter().filter_map(|stored| match &stored.record {
-        Record::StepStarted { phase: Phase::Steps, step, attempt, .. } if *step == from_step => Some(*attempt),
+        Record::StepStarted { phase: Phase::Steps, step, each: None, attempt, .. } if *step == from_step => {
+            Some(*attempt)
+        }
         _ => None,
     });
     let tries = tries.max().unwrap_or(0);
@@ -84,11 +86,11 @@ pub fn resume(cut_off: &CutOff<'_>, history: &History, now: Timestamp) -> Result
     let followed = records
         .iter()
         .any(|stored| matches!(stored.record, Record::StepStarted { phase: Phase::OnSuccess | Phase::OnFailure, .. }));
-    if let Some(step) = unfinished.iter().map(|step| &step.spec).find(|step| !step.idempotent) {
+    if let Some(step) = unfinished.iter().map(|step| &step.spec).find(|step| !step.may_be_repeated()) {
         let name = step.name.as_deref().map_or_else(|| "a step".to_owned(), |name| format!("step `{name}`"));
         return Err(format!("{name} is unfinished and not `idempotent`"));
     }
-    if followed && follow_up.into_iter().any(|step| !step.idempotent) {
+    if followed && follow_up.into_iter().any(|step| !step.may_be_repeated()) {
         return Err("it was telling of its end, and that is not `idempotent`".into());
     }
     Ok(Resumption { start, from_step, finished, tries })
@@ -96,7 +98,7 @@ pub fn resume(cut_off: &CutOff<'_>, history: &History, now: Timestamp) -> Result
 
 /// The plan as it was intended, made again: from the state that led to the run, or from the newest one.
 fn same_plan(cut_off: &CutOff<'_>, rule: &Arc<Rule>) -> Result<Start, String> {
-    let CutOff { run, records, trigger, newest, .. } = *cut_off;
+    let CutOff { run, records, trigger, newest, rules, .. } = *cut_off;
     let intended = records.iter().find_map(|stored| match &stored.record {
         Record::RunIntended { plan, .. } => Some((digest(plan), stored.at)),
         _ => None,
@@ -106,11 +108,13 @@ fn same_plan(cut_off: &CutOff<'_>, rule: &Arc<Rule>) -> Result<Start, String> {
     let states = [Some(Arc::clone(trigger)), newest.map(|newest| Arc::new(trigger.with_state_of(newest)))];
     for event in states.into_iter().flatten() {
         let view = EventView::new(&event);
-        for steps in [Some(rule.steps.as_slice()), then].into_iter().flatten() {
-            // What a person approved was rendered as of when they were shown it, all else as of when it began.
-            for at in [intended_at, run.decided_at] {
-                let plan = plan::steps(steps, &view, &run.target, at);
-                if let Some(plan) = plan.ok().filter(|plan| digest(&plan.to_json()) == intended) {
+        // What a person approved was rendered as of when they were shown it, all else as of when it began.
+        for at in [intended_at, run.decided_at] {
+            let own = plan::own_steps(rule, &rules.sandbox, &view, &run.target, at);
+            let own = own.and_then(|own| own.plan(&view, &run.target, at)).ok();
+            let escalated = then.and_then(|then| plan::steps(then, &EachItems::default(), &view, &run.target, at).ok());
+            for plan in [own, escalated].into_iter().flatten() {
+                if digest(&plan.to_json()) == intended {
                     return Ok(Start { rule: Arc::clone(rule), plan, event: Arc::clone(&event) });
                 }
             }
@@ -125,7 +129,7 @@ fn finished(records: &[Stored], plan: &Plan) -> Result<Vec<StepResult>, String> 
     let mut finished: Vec<StepResult> = Vec::new();
     let results = |wanted: usize| {
         records.iter().filter_map(move |stored| match &stored.record {
-            Record::StepEnded { phase: Phase::Steps, step, result, .. } if *step == wanted => Some(result),
+            Record::StepEnded { phase: Phase::Steps, step, each: None, result, .. } if *step == wanted => Some(result),
             _ => None,
         })
     };

@@ -7,7 +7,7 @@ pub use walk::{Next, Walk};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, WHEN, apart, condition, digest, steps_of};
+use super::{Settings, WHEN, apart, condition, digest, planned};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
@@ -54,7 +54,8 @@ pub fn readiness(
     if run.pause(&history.pauses, now).is_some() || history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max {
         return Readiness::NotYet;
     }
-    if blocked.contains(&run.gate) || history.runs.holders(&run.gate) >= rule.guards.concurrency.max {
+    let max = rule.guards.concurrency.max;
+    if run.gates().any(|gate| blocked.contains(gate) || history.runs.holders(gate) >= max) {
         return Readiness::Blocked;
     }
     Readiness::Ready
@@ -163,9 +164,22 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if target != run.target {
         return Err(format!("its target changed from {} to {target}", run.target));
     }
+    // What a person allowed is the plan that they were shown, so it is rendered as of then, and must come out the same.
+    let shown = run.shown.as_ref().filter(|_| run.approved);
+    let rendered_at = if shown.is_some() { run.decided_at } else { now };
+    let own = plan::own_steps(rule, &rules.sandbox, &view, &target, rendered_at).map_err(|error| error.to_string())?;
+    let items = own.items.all();
     let stage = Stage::Turn { reserved_at: run.decided_at, blocked, again: run.again };
-    let proposal =
-        Proposal { rule, event: &event, target: &target, run: id, dry: false, stage, settings: &settings.guards };
+    let proposal = Proposal {
+        rule,
+        event: &event,
+        target: &target,
+        items: &items,
+        run: id,
+        dry: false,
+        stage,
+        settings: &settings.guards,
+    };
     let consent = match guard::ask(&proposal, history, now) {
         Ok(consent) => consent,
         Err(Objection { guard, reason, .. }) => return Err(format!("{guard} objects: {reason}")),
@@ -173,10 +187,11 @@ fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Tur
     if consent.queued.is_some() {
         return Ok(Turn::Wait);
     }
-    // What a person allowed is the plan that they were shown, so it is rendered as of then, and must come out the same.
-    let shown = run.shown.as_ref().filter(|_| run.approved);
-    let rendered_at = if shown.is_some() { run.decided_at } else { now };
-    let plan = plan::steps(steps_of(rule, &consent), &view, &target, rendered_at).map_err(|error| error.to_string())?;
+    // Its locks and counts are for the items of then, and an escalation has none.
+    if !consent.escalate && items != run.items {
+        return Err(format!("its list changed from [{}] to [{}]", run.items.join(", "), items.join(", ")));
+    }
+    let plan = planned(rule, &own, &consent, &view, &target, rendered_at).map_err(|error| error.to_string())?;
     if shown.is_some_and(|shown| *shown != digest(&plan.to_json())) {
         return Err("what it would do is no longer what was approved: its rule or its event changed since".into());
     }

@@ -192,13 +192,13 @@ impl World {
             let (id, run) = (id.clone(), run.clone());
             match turn::readiness(&run, &self.rules, &self.settings, &self.history, &blocked, self.now) {
                 Readiness::NotYet => {}
-                Readiness::Blocked => drop(blocked.insert(run.gate)),
+                Readiness::Blocked => blocked.extend(run.gates().cloned()),
                 Readiness::Expired => {
                     self.end_waiting(&id, RunEnd::Expired, false);
                     ended.push("expired".into());
                 }
                 Readiness::Ready => match self.turn(&id, &run, &blocked) {
-                    Turn::Wait => drop(blocked.insert(run.gate)),
+                    Turn::Wait => blocked.extend(run.gates().cloned()),
                     Turn::Start(_) => self.begin(&id),
                     Turn::End { end, reason } => {
                         self.end_waiting(&id, end, false);

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 use super::catch_up::{self, CatchUpError, CaughtUp};
 use super::command::{Again, Command};
 use super::decider::InForce;
-use super::reload::{self, ReloadError, Reloaded};
+use super::reload::{self, RefusedReload, ReloadError, Reloaded};
+use super::watcher::{Inputs, Seen};
 use super::{Options, receiver};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -60,6 +61,10 @@ pub(super) struct Shared {
     pub(super) pace: Arc<Pace>,
     /// One catch-up at a time.
     pub(super) catching_up: Mutex<()>,
+    /// A reload that somebody asked for without waiting for it.
+    pub(super) reload_wanted: Notify,
+    pub(super) seen: ArcSwap<Seen>,
+    pub(super) refused_reload: ArcSwapOption<RefusedReload>,
 }
 
 /// What was done, with the reason that a person gave for it.
@@ -84,6 +89,15 @@ impl Handle {
     /// The config in force.
     pub fn config(&self) -> Arc<Config> {
         self.shared.config.load_full()
+    }
+
+    /// The last reload, if it was refused.
+    pub fn refused_reload(&self) -> Option<Arc<RefusedReload>> {
+        self.shared.refused_reload.load_full()
+    }
+
+    pub(super) fn seen(&self) -> Arc<Seen> {
+        self.shared.seen.load_full()
     }
 
     /// The rules and settings in force.
@@ -284,11 +298,17 @@ impl Handle {
     /// set that lost more than half of its rules is refused.
     pub async fn reload(&self, force: bool) -> Result<Reloaded, ReloadError> {
         let _one_at_a_time = self.shared.reloading.lock().await;
+        self.reload_alone(force).await
+    }
+
+    async fn reload_alone(&self, force: bool) -> Result<Reloaded, ReloadError> {
         let reloaded = reload::reload(self, force).await;
-        if let Err(error) = &reloaded {
+        let refused = reloaded.as_ref().err().map(|error| {
             self.shared.report.metrics.reload_failures.inc();
             tracing::error!(%error, "reload refused; the rules in force stay");
-        }
+            Arc::new(RefusedReload { at: self.now(), reason: error.to_string() })
+        });
+        self.shared.refused_reload.store(refused);
         reloaded
     }
 
@@ -298,6 +318,28 @@ impl Handle {
     /// Where the config has no `flashduty` section, `since` is too long ago, or Flashduty or the journal cannot be asked.
     pub async fn catch_up(&self, since: Duration) -> Result<CaughtUp, CatchUpError> {
         catch_up::catch_up(self, self.now().minus(since)).await
+    }
+
+    /// Reloads if what lies on disk is no longer what was read last.
+    pub(super) async fn reload_if_changed(&self) {
+        let _one_at_a_time = self.shared.reloading.lock().await;
+        let seen = self.seen();
+        let config = Arc::clone(&seen.config);
+        let now = tokio::task::spawn_blocking(move || Inputs::look(&config).fingerprint()).await;
+        if now.is_ok_and(|now| now != seen.fingerprint) {
+            tracing::info!("config, rules, scripts or secrets changed on disk");
+            // What is wrong with the new set is logged; the old one goes on.
+            self.reload_alone(false).await.ok();
+        }
+    }
+
+    /// Asks for a reload and does not wait for it. Those asked for while one is under way become one.
+    pub fn ask_to_reload(&self) {
+        self.shared.reload_wanted.notify_one();
+    }
+
+    pub(super) async fn asked_to_reload(&self) {
+        self.shared.reload_wanted.notified().await;
     }
 
     pub(super) async fn put_in_force(&self, in_force: InForce) -> Result<(), Refusal> {

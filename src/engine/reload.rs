@@ -5,7 +5,11 @@ use std::sync::Arc;
 use super::Handle;
 use super::decider::InForce;
 use super::handle::Refusal;
+use super::watcher::{Inputs, Seen, Stamp};
+use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::report::redact::Redactor;
+use crate::rule::RuleSet;
 use crate::rule::diagnostic::{Format, render};
 use crate::rule::load::Loaded;
 
@@ -42,20 +46,42 @@ pub enum ReloadError {
     Refused(#[from] Refusal),
 }
 
+/// A reload that was refused, kept until one succeeds: people should learn that what lies on disk is not in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedReload {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// Reads config, rules and scripts, and says in what state the files were before.
+fn read(last: &Seen, generation: u64) -> (Seen, Result<(Config, RuleSet), String>) {
+    let stamp = Stamp::of(&last.config.file);
+    let config = match crate::config::load::load(&last.config.file) {
+        Ok(loaded) => loaded.config,
+        Err(invalid) => {
+            let fingerprint = Inputs::after(stamp, &last.config).fingerprint();
+            let problems = render(Format::Human { colour: false }, &invalid.diagnostics, &invalid.sources);
+            return (Seen { config: Arc::clone(&last.config), fingerprint }, Err(problems));
+        }
+    };
+    let fingerprint = Inputs::after(stamp, &config).fingerprint();
+    let seen = Seen { config: Arc::new(config.clone()), fingerprint };
+    let Loaded { set, diagnostics, sources, .. } = crate::rule::load::load(&config, generation);
+    let set = set.ok_or_else(|| render(Format::Human { colour: false }, &diagnostics, &sources));
+    (seen, set.map(|set| (config, set)))
+}
+
 pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, ReloadError> {
     let before = handle.in_force();
-    let file = handle.config().file.clone();
+    let last = handle.seen();
     let generation = before.rules.generation + 1;
-    let read = tokio::task::spawn_blocking(move || {
-        let config = crate::config::load::load(&file)
-            .map_err(|invalid| render(Format::Human { colour: false }, &invalid.diagnostics, &invalid.sources))?
-            .config;
-        let Loaded { set, diagnostics, sources, .. } = crate::rule::load::load(&config, generation);
-        let set = set.ok_or_else(|| render(Format::Human { colour: false }, &diagnostics, &sources))?;
-        Ok::<_, String>((config, set))
-    });
-    let (config, rules) =
-        read.await.map_err(|error| ReloadError::Unusable(error.to_string()))?.map_err(ReloadError::Invalid)?;
+    let reading = tokio::task::spawn_blocking(move || read(&last, generation));
+    let (seen, read) = reading.await.map_err(|error| ReloadError::Unusable(error.to_string()))?;
+    // Whatever becomes of it: it is not read again before something changes, or a person asks.
+    handle.shared.seen.store(Arc::new(seen));
+    let (config, rules) = read.map_err(ReloadError::Invalid)?;
     let (rules_before, rules_now) = (before.rules.rules.len(), rules.rules.len());
     if !force && rules_now * 2 < rules_before {
         return Err(ReloadError::LostRules { before: rules_before, now: rules_now });

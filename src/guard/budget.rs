@@ -1,10 +1,9 @@
 //! `budgets` of the config: caps across rules, asked after the rule's own guards.
 
-use super::{Objection, Proposal, Verdict, blast_radius, key, rate};
+use super::{Proposal, Verdict, blast_radius, key, rate};
 use crate::clock::Timestamp;
 use crate::config::Budget;
 use crate::journal::history::History;
-use crate::rule::By;
 
 pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
     // A dry run spends nothing, so the budgets of what really runs are not asked for it.
@@ -22,31 +21,19 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) ->
 
 fn ask_one(budget: &Budget, proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
     let name = format!("budget:{}", budget.name);
-    let key = |by: &By| {
-        key::engine_key(by, proposal.event, proposal.target)
-            .map_err(|error| Verdict::Object(Objection::new(&name, error.to_string(), None)))
-    };
     if let Some(cap) = &budget.rate {
         let since = now.minus(cap.per);
-        let verdict = match key(&cap.by) {
-            Ok(key) => {
-                let window = history.counts.of_everyone(&key, since);
-                rate::verdict(&name, cap, &window, proposal.own_since(since))
-            }
-            Err(objection) => objection,
-        };
+        let verdict = key::first_objection(&name, key::engine_keys(&cap.by, proposal), |key| {
+            let window = history.counts.of_everyone(key, since);
+            rate::verdict(&name, cap, &window, proposal.own_since(since))
+        });
         if verdict != Verdict::Pass {
             return verdict;
         }
     }
-    match &budget.blast_radius {
-        None => Verdict::Pass,
-        Some(cap) => match key(&cap.by) {
-            Ok(key) => {
-                let window = history.counts.of_everyone(&key, now.minus(cap.per));
-                blast_radius::verdict(&name, cap, &window, proposal)
-            }
-            Err(objection) => objection,
-        },
-    }
+    let Some(cap) = &budget.blast_radius else { return Verdict::Pass };
+    key::first_objection(&name, key::engine_keys(&cap.by, proposal), |key| {
+        let window = history.counts.of_everyone(key, now.minus(cap.per));
+        blast_radius::verdict(&name, cap, &window, proposal)
+    })
 }

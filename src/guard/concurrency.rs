@@ -20,8 +20,7 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, _: Timestamp) -> V
     if let Err(error) = key::key(&guard.by, proposal.event, proposal.target) {
         return Verdict::Object(Objection::new("concurrency", error.to_string(), None));
     }
-    let lock = gate(proposal);
-    if is_taken(proposal, history, &lock, guard.max) {
+    if let Some(lock) = gates(proposal).into_iter().find(|lock| is_taken(proposal, history, lock, guard.max)) {
         let holder = history.runs.a_holder(&lock).map_or_else(|| "an earlier run".into(), |run| format!("run {run}"));
         let behind = format!("{lock} is held by {holder}");
         return match guard.over {
@@ -42,25 +41,27 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, _: Timestamp) -> V
     Verdict::Pass
 }
 
-/// The locks that a run of this proposal holds while it acts: its target's, whatever the rule counts by, so that
-/// other rules see it; its rule's own; and the engine's.
+/// The locks that a run of this proposal holds while it acts: those of all that it touches, whatever the rule counts by,
+/// so that other rules see it; its rule's own; and the engine's. It takes them at once, so no two runs can wait for each
+/// other.
 pub fn locks(proposal: &Proposal<'_>) -> Vec<String> {
-    let mut locks = vec![ENGINE_LOCK.to_owned(), format!("target:{}", proposal.target)];
-    let own = gate(proposal);
-    if !locks.contains(&own) {
-        locks.push(own);
-    }
+    let mut locks = vec![ENGINE_LOCK.to_owned()];
+    locks.extend(proposal.touched().map(|target| format!("target:{target}")));
+    let own = gates(proposal).into_iter().filter(|gate| !locks.contains(gate)).collect::<Vec<_>>();
+    locks.extend(own);
     locks
 }
 
-/// The lock that the rule's own `concurrency` asks for. A target is one for all rules; anything else that a rule
-/// counts by is its own.
-pub fn gate(proposal: &Proposal<'_>) -> String {
-    match key::key(&proposal.rule.guards.concurrency.by, proposal.event, proposal.target) {
-        Ok(key) if key.starts_with("target:") => key,
-        Ok(key) => format!("{} {key}", proposal.rule.id),
+/// The locks that the rule's own `concurrency` asks for. A target is one for all rules; anything else that a rule
+/// counts by is its own. Never empty.
+pub fn gates(proposal: &Proposal<'_>) -> Vec<String> {
+    match key::keys(&proposal.rule.guards.concurrency.by, proposal) {
+        Ok(keys) => keys
+            .into_iter()
+            .map(|key| if key.starts_with("target:") { key } else { format!("{} {key}", proposal.rule.id) })
+            .collect(),
         // The guard objects to what cannot be counted; the rule as a whole stands in for it.
-        Err(_) => proposal.rule.id.to_string(),
+        Err(_) => vec![proposal.rule.id.to_string()],
     }
 }
 

@@ -6,11 +6,13 @@ use crate::journal::history::History;
 
 pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
     let Some(cooldown) = proposal.rule.guards.cooldown else { return Verdict::Pass };
-    let Some(ended) = history.counts.last_end(&proposal.rule.id, proposal.target) else { return Verdict::Pass };
+    let last =
+        proposal.touched().filter_map(|target| Some((history.counts.last_end(&proposal.rule.id, target)?, target)));
+    let Some((ended, target)) = last.max() else { return Verdict::Pass };
     let until = ended.plus(cooldown);
     if now >= until {
         return Verdict::Pass;
     }
-    let reason = format!("the last run on {} ended at {ended}, less than {} ago", proposal.target, duration(cooldown));
+    let reason = format!("the last run on {target} ended at {ended}, less than {} ago", duration(cooldown));
     Verdict::Object(Objection::new("cooldown", reason, Some(until)))
 }

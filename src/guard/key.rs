@@ -1,7 +1,6 @@
 //! The keys that guards count by.
 
-use super::{Consent, Proposal};
-use crate::config::Budget;
+use super::{Consent, Objection, Proposal, Verdict};
 use crate::event::{Entity, Event};
 use crate::rule::By;
 
@@ -41,11 +40,32 @@ pub fn dedupe_key(by: &[By], event: &Event, target: &str) -> Result<String, KeyE
     Ok(parts?.join(" "))
 }
 
-/// The key of a count across rules; there `rule` means all of them.
-pub fn engine_key(by: &By, event: &Event, target: &str) -> Result<String, KeyError> {
+/// The keys of a proposal for one `by`: a single one, but for `target` one for everything that it would touch.
+pub(super) fn keys(by: &By, proposal: &Proposal<'_>) -> Result<Vec<String>, KeyError> {
     match by {
-        By::Rule => Ok("all".into()),
-        other => key(other, event, target),
+        By::Target => proposal.touched().map(|target| key(by, proposal.event, target)).collect(),
+        other => Ok(vec![key(other, proposal.event, proposal.target)?]),
+    }
+}
+
+/// Asks for one key after the other; the first that does not pass is the answer. A key that cannot be made is an
+/// objection of `guard`.
+pub(super) fn first_objection(
+    guard: &str,
+    keys: Result<Vec<String>, KeyError>,
+    ask: impl Fn(&str) -> Verdict,
+) -> Verdict {
+    match keys {
+        Ok(keys) => keys.iter().map(|key| ask(key)).find(|verdict| *verdict != Verdict::Pass).unwrap_or(Verdict::Pass),
+        Err(error) => Verdict::Object(Objection::new(guard, error.to_string(), None)),
+    }
+}
+
+/// The keys of a count across rules; there `rule` means all of them.
+pub(super) fn engine_keys(by: &By, proposal: &Proposal<'_>) -> Result<Vec<String>, KeyError> {
+    match by {
+        By::Rule => Ok(vec!["all".into()]),
+        other => keys(other, proposal),
     }
 }
 
@@ -57,29 +77,29 @@ pub fn rule_keys(proposal: &Proposal<'_>, consent: &Consent) -> Vec<String> {
         guards.blast_radius.as_ref().map(|radius| &radius.by),
         guards.attempts.as_ref().map(|attempts| &attempts.by),
     ];
-    let mut keys: Vec<String> =
-        by.into_iter().flatten().filter_map(|by| key(by, proposal.event, proposal.target).ok()).collect();
+    let mut all: Vec<String> = by.into_iter().flatten().filter_map(|by| keys(by, proposal).ok()).flatten().collect();
     if let Some(attempts) = guards.attempts.as_ref().filter(|_| consent.escalate)
-        && let Ok(key) = key(&attempts.by, proposal.event, proposal.target)
+        && let Ok(keys) = keys(&attempts.by, proposal)
     {
-        keys.push(super::attempts::escalation_key(&key));
+        all.extend(keys.iter().map(|key| super::attempts::escalation_key(key)));
     }
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
-/// The keys that `budgets` count an event and target by, each once.
-pub fn budget_keys(budgets: &[Budget], event: &Event, target: &str) -> Vec<String> {
-    let mut keys: Vec<String> = budgets
-        .iter()
+/// The keys that the budgets count the proposed run by, each once.
+pub fn budget_keys(proposal: &Proposal<'_>) -> Vec<String> {
+    let budgets = proposal.settings.budgets.iter();
+    let mut all: Vec<String> = budgets
         .flat_map(|budget| [budget.rate.as_ref().map(|rate| &rate.by), budget.blast_radius.as_ref().map(|cap| &cap.by)])
         .flatten()
-        .filter_map(|by| engine_key(by, event, target).ok())
+        .filter_map(|by| engine_keys(by, proposal).ok())
+        .flatten()
         .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The incident of an event; an alert without one counts as its own.

@@ -7,13 +7,11 @@ use crate::rule::guards::Rate;
 
 pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) -> Verdict {
     let rate = &proposal.rule.guards.rate;
-    let key = match key::key(&rate.by, proposal.event, proposal.target) {
-        Ok(key) => key,
-        Err(error) => return Verdict::Object(Objection::new("rate", error.to_string(), None)),
-    };
     let since = now.minus(rate.per);
-    let window = history.counts.of_rule(&proposal.rule.id, &key, proposal.dry, since);
-    verdict("rate", rate, &window, proposal.own_since(since))
+    key::first_objection("rate", key::keys(&rate.by, proposal), |key| {
+        let window = history.counts.of_rule(&proposal.rule.id, key, proposal.dry, since);
+        verdict("rate", rate, &window, proposal.own_since(since))
+    })
 }
 
 /// Whether a window has room for one more run; `own` of its runs are the proposed one itself.

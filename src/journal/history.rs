@@ -148,7 +148,10 @@ impl History {
                 match self.runs.end(run) {
                     Ok(ended) => {
                         if *acted {
-                            self.counts.ended(rule, target, at, ended.reserved.remember);
+                            let items = ended.items.iter().filter(|item| *item != target);
+                            for target in std::iter::once(target).chain(items) {
+                                self.counts.ended(rule, target, at, ended.reserved.remember);
+                            }
                         } else {
                             self.counts.give_back(rule, &ended.reserved, run);
                         }

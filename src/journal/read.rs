@@ -9,6 +9,7 @@ use super::history::Newest;
 use super::record::Observed;
 use super::record::{Decided, Record};
 use super::store::{Store, StoreError, Stored, Verified, failed};
+use crate::clock::Timestamp;
 use crate::event::{Entity, EventId};
 use crate::rule::RuleId;
 
@@ -193,6 +194,55 @@ impl Reader {
     /// Reads every record in order, bodies included.
     pub fn scan_with_bodies(&self, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
         self.0.scan_with_bodies(0, visit)
+    }
+
+    /// The number and the time of the newest push.
+    pub fn last_push(&self) -> Result<Option<(u64, Timestamp)>, StoreError> {
+        let sql = "SELECT seq, at FROM record WHERE kind = 'received' ORDER BY seq DESC LIMIT 1";
+        self.number_and_time(sql, [])
+    }
+
+    /// The number and the time of the first record, and of the last one.
+    pub fn ends(&self) -> Result<Option<[(u64, Timestamp); 2]>, StoreError> {
+        let first = self.number_and_time("SELECT seq, at FROM record ORDER BY seq LIMIT 1", [])?;
+        let last = self.number_and_time("SELECT seq, at FROM record ORDER BY seq DESC LIMIT 1", [])?;
+        Ok(first.zip(last).map(|(first, last)| [first, last]))
+    }
+
+    /// The number of the first record that was made at `at` or later. Times do not fall in the order of the journal,
+    /// so this looks at few records.
+    pub fn first_since(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let Some([(mut low, _), (last, _)]) = self.ends()? else { return Ok(0) };
+        let mut high = last + 1;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let sql = "SELECT seq, at FROM record WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+            match self.number_and_time(sql, [middle])? {
+                Some((seq, then)) if then < at => low = seq + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    fn number_and_time(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Option<(u64, Timestamp)>, StoreError> {
+        let fail = |source| failed("read", self.0.path(), source);
+        let mut statement = self.0.db().prepare_cached(sql).map_err(fail)?;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?)));
+        statement.query_row(params, row).optional().map_err(fail)
+    }
+
+    /// Reads what can be replayed from the number `from_seq` up to `to_seq`, in order, bodies included, until `visit`
+    /// says no: pushes, decisions, intents and ends of runs, and pauses. What steps printed is not among it.
+    pub fn replay(&self, from_seq: u64, to_seq: u64, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        let sql = "SELECT seq, at, data, payload FROM record
+             WHERE seq BETWEEN ?1 AND ?2
+               AND kind IN ('received', 'decided', 'run-intended', 'run-ended', 'paused', 'resumed') ORDER BY seq";
+        self.0.scan_by(sql, (from_seq, to_seq), visit)
     }
 
     /// Compares the chain, which ends at `head`, with the head that was kept outside.

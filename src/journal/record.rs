@@ -279,6 +279,15 @@ pub struct StepResult {
     pub duration_ms: u64,
 }
 
+/// A step inside an `each`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EachPlace {
+    /// The item that it is done for.
+    pub item: String,
+    /// Which step of the `each`, from 0.
+    pub step: usize,
+}
+
 /// What a run that was decided upon holds, so that later decisions can count it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reservation {
@@ -299,6 +308,12 @@ pub struct Reservation {
     pub locks: Vec<String>,
     /// The lock that its own rule limits.
     pub gate: String,
+    /// The further ones, where it acts on several targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_gates: Vec<String>,
+    /// What its `each` steps go over. Where there are any, these are what it acts on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
     /// Until when the caps have to remember it.
     pub counted_until: Timestamp,
     /// When it expires if it still waits.
@@ -315,6 +330,13 @@ pub struct Reservation {
     /// The digest of the plan that a person is asked to approve. What acts must be that plan and no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<String>,
+}
+
+impl Reservation {
+    /// What the run acts on: its items where it goes over a list, else its target.
+    pub fn acted_on(&self) -> &[String] {
+        if self.items.is_empty() { std::slice::from_ref(&self.target) } else { &self.items }
+    }
 }
 
 /// A match that counts towards a threshold.
@@ -448,6 +470,9 @@ pub enum Record {
         phase: Phase,
         /// Which step of it, from 0.
         step: usize,
+        /// Which step inside that, where it is an `each`; `None` for the `each` itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        each: Option<EachPlace>,
         /// Its name, or what it does.
         name: String,
         /// Which try, from 1.
@@ -461,6 +486,9 @@ pub enum Record {
         phase: Phase,
         /// Which step of it, from 0.
         step: usize,
+        /// Which step inside that, where it is an `each`; `None` for the `each` itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        each: Option<EachPlace>,
         /// Its name, or what it does.
         name: String,
         /// Which try, from 1.

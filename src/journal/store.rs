@@ -371,17 +371,22 @@ impl Store {
 
     /// Reads records in order, from `from_seq` on, and hands each to `visit` until it says no.
     pub fn scan(&self, from_seq: u64, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
-        self.scan_by("SELECT seq, at, data, NULL FROM record WHERE seq >= ?1 ORDER BY seq", from_seq, visit)
+        self.scan_by("SELECT seq, at, data, NULL FROM record WHERE seq >= ?1 ORDER BY seq", [from_seq], visit)
     }
 
     /// The same with the bodies of pushes.
     pub fn scan_with_bodies(&self, from_seq: u64, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
-        self.scan_by("SELECT seq, at, data, payload FROM record WHERE seq >= ?1 ORDER BY seq", from_seq, visit)
+        self.scan_by("SELECT seq, at, data, payload FROM record WHERE seq >= ?1 ORDER BY seq", [from_seq], visit)
     }
 
-    fn scan_by(&self, sql: &str, from_seq: u64, mut visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+    pub(super) fn scan_by(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        mut visit: impl FnMut(Stored) -> bool,
+    ) -> Result<(), StoreError> {
         let mut statement = self.db.prepare_cached(sql).map_err(|source| failed("read", &self.path, source))?;
-        let mut rows = statement.query([from_seq]).map_err(|source| failed("read", &self.path, source))?;
+        let mut rows = statement.query(params).map_err(|source| failed("read", &self.path, source))?;
         while let Some(row) = rows.next().map_err(|source| failed("read", &self.path, source))? {
             if !visit(self.stored(row)?) {
                 break;

@@ -26,6 +26,7 @@ fn rule(matching: Match) -> Arc<Rule> {
         late: LatePolicy::Ignore,
         guards: Guards::default(),
         steps: Vec::new(),
+        steps_from: None,
         verify: None,
         on_success: Vec::new(),
         on_failure: Vec::new(),

@@ -7,10 +7,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, StdinCall, flashduty};
+use super::{
+    Call, EachCall, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RemoteCall, SshCall, StdinCall, flashduty,
+};
 use crate::rule::duration;
 use crate::rule::step::{
-    Action, DEFAULT_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, StatusPattern, Stdin, Step,
+    Action, DEFAULT_TIMEOUT, EACH_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, RemoteSpec, SshSpec,
+    StatusPattern, Stdin, Step,
 };
 
 impl Plan {
@@ -48,6 +51,12 @@ impl Call {
             Self::Http(http) => {
                 shown.insert("http".into(), Value::Object(request(http)));
             }
+            Self::Ssh(ssh) => {
+                shown.insert("ssh".into(), Value::Object(remote(ssh)));
+            }
+            Self::Each(each) => {
+                shown.insert("each".into(), Value::Object(items(each)));
+            }
             Self::Flashduty(call) => {
                 shown.insert("flashduty".into(), flashduty::shown(call));
             }
@@ -75,7 +84,12 @@ fn common(step: &Step, shown: &mut Map<String, Value>) {
     if let Some(name) = &step.name {
         shown.insert("name".into(), json!(name));
     }
-    if step.timeout != DEFAULT_TIMEOUT && !matches!(step.action, Action::Wait(_)) {
+    let default = match step.action {
+        Action::Wait(_) => step.timeout,
+        Action::Each(_) => EACH_TIMEOUT,
+        _ => DEFAULT_TIMEOUT,
+    };
+    if step.timeout != default {
         shown.insert("timeout".into(), duration::show(step.timeout).into());
     }
     if let Some(retry) = step.retry {
@@ -92,14 +106,19 @@ fn common(step: &Step, shown: &mut Map<String, Value>) {
 }
 
 fn process(call: &ProcessCall, shown: &mut Map<String, Value>) {
-    let stdin = match &call.stdin {
-        StdinCall::Event => None,
-        StdinCall::None => Some("none"),
-        StdinCall::Text(text) => Some(text.as_str()),
-    };
+    let stdin = given(&call.stdin);
     let env = call.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let (cwd, user) = (&call.cwd, call.user.as_deref());
     Surroundings { stdin, cwd, user, exit_codes: &call.exit_codes, allow_sudo: call.allow_sudo }.show(env, shown);
+}
+
+/// Standard input where it is not at its default.
+fn given(stdin: &StdinCall) -> Option<&str> {
+    match stdin {
+        StdinCall::Event => None,
+        StdinCall::None => Some("none"),
+        StdinCall::Text(text) => Some(text.as_str()),
+    }
 }
 
 /// What `run` and `shell` have in common, rendered or not.
@@ -145,6 +164,40 @@ fn request(call: &HttpCall) -> Map<String, Value> {
             shown.insert("body".into(), json!(body));
         }
     }
+    shown
+}
+
+fn remote(call: &SshCall) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("host".into(), json!(call.host));
+    shown.extend(call.user.as_ref().map(|user| ("user".into(), json!(user))));
+    shown.extend(call.port.map(|port| ("port".into(), json!(port))));
+    match &call.command {
+        RemoteCall::Run(argv) => shown.insert("run".into(), json!(argv)),
+        RemoteCall::Shell(script) => shown.insert("shell".into(), json!(script)),
+    };
+    pairs("env", call.env.iter().map(|(name, value)| (name.as_str(), value.as_str())), &mut shown);
+    shown.extend(given(&call.stdin).map(|text| ("stdin".into(), text.into())));
+    if call.exit_codes != [0] {
+        shown.insert("exit_codes".into(), json!(call.exit_codes));
+    }
+    shown
+}
+
+/// An `each` with the items it goes over, and the steps by item.
+fn items(call: &EachCall) -> Map<String, Value> {
+    let items: Vec<&str> = call.targets.iter().map(|target| target.item.as_str()).collect();
+    let steps = call
+        .targets
+        .iter()
+        .map(|target| (target.item.clone(), target.steps.iter().map(PlannedStep::to_json).collect::<Value>()));
+    let steps: Map<String, Value> = steps.collect();
+    let mut shown = Map::new();
+    shown.insert("in".into(), json!(items));
+    shown.insert("as".into(), json!(call.name));
+    shown.insert("batch".into(), json!(call.batch));
+    shown.insert("tolerance".into(), json!(call.tolerance));
+    shown.insert("steps".into(), Value::Object(steps));
     shown
 }
 
@@ -203,6 +256,13 @@ fn deferred(action: &Action) -> Map<String, Value> {
             expectations(http, &mut request);
             shown.insert("http".into(), Value::Object(request));
         }
+        Action::Ssh(ssh) => {
+            shown.insert("ssh".into(), Value::Object(unrendered_remote(ssh)));
+        }
+        // An `each` is never for later, only steps inside it are.
+        Action::Each(each) => {
+            shown.insert("each".into(), json!({ "as": each.name }));
+        }
         Action::Flashduty(calls) => {
             shown.insert("flashduty".into(), flashduty::shown_unrendered(calls));
         }
@@ -214,15 +274,40 @@ fn deferred(action: &Action) -> Map<String, Value> {
     shown
 }
 
-fn unrendered(spec: &ProcessSpec, shown: &mut Map<String, Value>) {
-    let stdin = match &spec.stdin {
-        Stdin::Event => None,
-        Stdin::None => Some("none"),
-        Stdin::Text(text) => Some(text.source()),
+fn unrendered_remote(spec: &SshSpec) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("host".into(), json!(spec.host.source()));
+    shown.extend(spec.user.as_ref().map(|user| ("user".into(), json!(user.source()))));
+    shown.extend(spec.port.as_ref().map(|port| ("port".into(), json!(port.source()))));
+    match &spec.command {
+        RemoteSpec::Run(argv) => {
+            let argv: Vec<_> = argv.iter().map(|argument| argument.source()).collect();
+            shown.insert("run".into(), json!(argv))
+        }
+        RemoteSpec::Shell(script) => shown.insert("shell".into(), json!(script)),
     };
+    pairs("env", spec.env.iter().map(|(name, value)| (name.as_str(), value.source())), &mut shown);
+    shown.extend(written(&spec.stdin).map(|text| ("stdin".into(), text.into())));
+    if spec.exit_codes != [0] {
+        shown.insert("exit_codes".into(), json!(spec.exit_codes));
+    }
+    shown
+}
+
+fn unrendered(spec: &ProcessSpec, shown: &mut Map<String, Value>) {
+    let stdin = written(&spec.stdin);
     let env = spec.env.iter().map(|(name, value)| (name.as_str(), value.source()));
     let (cwd, user) = (&spec.cwd, spec.user.as_deref());
     Surroundings { stdin, cwd, user, exit_codes: &spec.exit_codes, allow_sudo: spec.allow_sudo }.show(env, shown);
+}
+
+/// Standard input as written, where it is not at its default.
+fn written(stdin: &Stdin) -> Option<&str> {
+    match stdin {
+        Stdin::Event => None,
+        Stdin::None => Some("none"),
+        Stdin::Text(text) => Some(text.source()),
+    }
 }
 
 pub(super) fn source(template: &JsonTemplate) -> Value {

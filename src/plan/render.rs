@@ -1,16 +1,22 @@
 //! Rendering a rule's target and steps for one event.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall, flashduty};
+use super::each::{EachItems, each};
+use super::{
+    Call, HttpCall, HttpCallBody, Plan, PlannedStep, ProcessCall, RunCall, ShellCall, StdinCall, flashduty, remote,
+};
 use crate::clock::Timestamp;
 use crate::event::Entity;
 use crate::rule::Rule;
-use crate::rule::step::{Action, FlashdutySpec, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Stdin, Step};
+use crate::rule::step::{
+    Action, FlashdutySpec, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, RemoteSpec, Stdin, Step,
+};
 use crate::rule::template::{Template, TemplateNames};
 use crate::rule::view::EventView;
 
@@ -55,36 +61,37 @@ impl PlanError {
     }
 }
 
-/// What `steps` would do for the event and target. A step that reads what earlier steps led to is left for its turn.
+/// What `steps` would do for the event and target; `items` are what their `each` go over. A step that reads what
+/// earlier steps led to is left for its turn.
 ///
 /// # Errors
 /// The first template that cannot be rendered, and everything that [`render_step`] refuses.
-pub fn steps(steps: &[Arc<Step>], view: &EventView<'_>, target: &str, now: Timestamp) -> Result<Plan, PlanError> {
+pub fn steps(
+    steps: &[Arc<Step>],
+    items: &EachItems,
+    view: &EventView<'_>,
+    target: &str,
+    now: Timestamp,
+) -> Result<Plan, PlanError> {
     let names = TemplateNames { view, target: Some(target), now, names: &[] };
-    let mut planned = Vec::with_capacity(steps.len());
+    let mut all = Vec::with_capacity(steps.len());
     for (at, spec) in steps.iter().enumerate() {
-        let call = if is_for_later(spec) {
-            // What cannot be done whatever the steps before it say is known now.
-            if matches!(spec.action, Action::Flashduty(_)) && view.event().incident_id.is_none() {
-                let error = flashduty::no_incident();
-                return Err(PlanError { step: Some(at), name: spec.name.clone(), ..error });
-            }
-            None
-        } else {
-            let rendered = render_step(spec, &names);
-            Some(rendered.map_err(|error| PlanError { step: Some(at), name: spec.name.clone(), ..error })?)
-        };
-        planned.push(PlannedStep { spec: Arc::clone(spec), call });
+        let step = planned(spec, items.of_step(at), &names);
+        all.push(step.map_err(|error| PlanError { step: Some(at), name: spec.name.clone(), ..error })?);
     }
-    Ok(Plan { target: target.to_owned(), steps: planned })
+    Ok(Plan { target: target.to_owned(), steps: all })
 }
 
-/// What `rule` would do for the event: its target, and its own steps.
-///
-/// # Errors
-/// Everything that [`target`] and [`steps`] refuse.
-pub fn plan(rule: &Rule, view: &EventView<'_>, now: Timestamp) -> Result<Plan, PlanError> {
-    steps(&rule.steps, view, &target(rule, view, now)?, now)
+/// One step of a plan, rendered unless it has to wait for its turn.
+pub(super) fn planned(spec: &Arc<Step>, items: &[String], names: &TemplateNames<'_>) -> Result<PlannedStep, PlanError> {
+    let call = match &spec.action {
+        Action::Each(each_spec) => Some(Call::Each(Arc::new(each(each_spec, items, names)?))),
+        // What cannot be done whatever the steps before it say is known now.
+        Action::Flashduty(_) if names.view.event().incident_id.is_none() => return Err(flashduty::no_incident()),
+        _ if is_for_later(spec) => None,
+        _ => Some(render_step(spec, names)?),
+    };
+    Ok(PlannedStep { spec: Arc::clone(spec), call })
 }
 
 /// What `rule` would act on: its rendered `target`, else the incident of the event, else its alert.
@@ -102,16 +109,23 @@ pub fn target(rule: &Rule, view: &EventView<'_>, now: Timestamp) -> Result<Strin
         (None, Some(incident)) => Entity::Incident(incident.clone()).to_string(),
         (None, None) => event.entity.to_string(),
     };
-    let refuse = |why: String| Err(PlanError::new("target", why));
+    match target_fault("the target", &target) {
+        Some(fault) => Err(PlanError::new("target", fault)),
+        None => Ok(target),
+    }
+}
+
+/// Why something cannot be acted upon, if it cannot; `what` is what it is called.
+pub(super) fn target_fault(what: &str, target: &str) -> Option<String> {
     match target.trim() {
-        "" => refuse("the target is empty".into()),
-        "*" => refuse("the target is `*`, which would mean everything".into()),
-        word if word.eq_ignore_ascii_case("all") => refuse("the target is `all`, which would mean everything".into()),
-        _ if target.chars().any(char::is_control) => refuse("the target holds control characters".into()),
+        "" => Some(format!("{what} is empty")),
+        "*" => Some(format!("{what} is `*`, which would mean everything")),
+        word if word.eq_ignore_ascii_case("all") => Some(format!("{what} is `all`, which would mean everything")),
+        _ if target.chars().any(char::is_control) => Some(format!("{what} holds control characters")),
         _ if target.chars().count() > TARGET_CHARS_MAX => {
-            refuse(format!("the target is longer than {TARGET_CHARS_MAX} characters"))
+            Some(format!("{what} is longer than {TARGET_CHARS_MAX} characters"))
         }
-        _ => Ok(target),
+        _ => None,
     }
 }
 
@@ -124,9 +138,9 @@ fn is_for_later(step: &Step) -> bool {
 
 /// Shows `look` every template of an action.
 fn visit(action: &Action, look: &mut impl FnMut(&Template)) {
-    fn process(spec: &ProcessSpec, look: &mut impl FnMut(&Template)) {
-        spec.env.iter().for_each(|(_, value)| look(value));
-        if let Stdin::Text(text) = &spec.stdin {
+    fn process(env: &[(String, Template)], stdin: &Stdin, look: &mut impl FnMut(&Template)) {
+        env.iter().for_each(|(_, value)| look(value));
+        if let Stdin::Text(text) = stdin {
             look(text);
         }
     }
@@ -141,9 +155,9 @@ fn visit(action: &Action, look: &mut impl FnMut(&Template)) {
     match action {
         Action::Run(run) => {
             run.argv.iter().for_each(&mut *look);
-            process(&run.process, look);
+            process(&run.process.env, &run.process.stdin, look);
         }
-        Action::Shell(shell) => process(&shell.process, look),
+        Action::Shell(shell) => process(&shell.process.env, &shell.process.stdin, look),
         Action::Http(http) => {
             look(&http.url);
             http.headers.iter().chain(&http.query).for_each(|(_, value)| look(value));
@@ -165,7 +179,16 @@ fn visit(action: &Action, look: &mut impl FnMut(&Template)) {
                 }
             }
         }
-        Action::Wait(_) => {}
+        Action::Ssh(ssh) => {
+            look(&ssh.host);
+            ssh.user.iter().chain(&ssh.port).for_each(&mut *look);
+            if let RemoteSpec::Run(argv) = &ssh.command {
+                argv.iter().for_each(&mut *look);
+            }
+            process(&ssh.env, &ssh.stdin, look);
+        }
+        // Its steps are looked at one by one, for each item.
+        Action::Wait(_) | Action::Each(_) => {}
     }
 }
 
@@ -195,6 +218,8 @@ pub fn render_step(step: &Step, names: &TemplateNames<'_>) -> Result<Call, PlanE
         }),
         Action::Http(http) => Call::Http(request(http, names)?),
         Action::Flashduty(calls) => Call::Flashduty(flashduty::render(calls, names)?),
+        Action::Ssh(ssh) => Call::Ssh(Box::new(remote::ssh(ssh, names)?)),
+        Action::Each(_) => return Err(PlanError::new("each", "its list has to be known before the run starts")),
         Action::Wait(time) => Call::Wait(*time),
     })
 }
@@ -208,7 +233,7 @@ pub(super) fn render(
 }
 
 /// `text`, if the kernel takes it as an argument or as the value of a variable whose name and `=` have `before` bytes.
-fn passable(text: String, before: usize, field: impl FnOnce() -> String) -> Result<String, PlanError> {
+pub(super) fn passable(text: String, before: usize, field: impl FnOnce() -> String) -> Result<String, PlanError> {
     if text.contains('\0') {
         return Err(PlanError::new(field(), "it holds a NUL, which no program can be given"));
     }
@@ -220,21 +245,35 @@ fn passable(text: String, before: usize, field: impl FnOnce() -> String) -> Resu
 }
 
 fn process(spec: &ProcessSpec, names: &TemplateNames<'_>) -> Result<ProcessCall, PlanError> {
-    let env = spec.env.iter().map(|(name, value)| {
-        let field = || format!("env.{name}");
-        Ok((name.clone(), passable(render(value, names, field)?, name.len() + 1, field)?))
-    });
     Ok(ProcessCall {
-        env: env.collect::<Result<_, _>>()?,
-        stdin: match &spec.stdin {
-            Stdin::Event => StdinCall::Event,
-            Stdin::None => StdinCall::None,
-            Stdin::Text(text) => StdinCall::Text(render(text, names, || "stdin".into())?),
-        },
+        env: variables(&spec.env, names, "env")?,
+        stdin: stdin(&spec.stdin, names, "stdin")?,
         cwd: spec.cwd.clone(),
         user: spec.user.clone(),
         exit_codes: spec.exit_codes.clone(),
         allow_sudo: spec.allow_sudo,
+    })
+}
+
+/// Declared variables, rendered.
+pub(super) fn variables(
+    env: &[(String, Template)],
+    names: &TemplateNames<'_>,
+    what: &str,
+) -> Result<BTreeMap<String, String>, PlanError> {
+    let rendered = env.iter().map(|(name, value)| {
+        let field = || format!("{what}.{name}");
+        Ok((name.clone(), passable(render(value, names, field)?, name.len() + 1, field)?))
+    });
+    rendered.collect()
+}
+
+/// Standard input, rendered.
+pub(super) fn stdin(spec: &Stdin, names: &TemplateNames<'_>, what: &str) -> Result<StdinCall, PlanError> {
+    Ok(match spec {
+        Stdin::Event => StdinCall::Event,
+        Stdin::None => StdinCall::None,
+        Stdin::Text(text) => StdinCall::Text(render(text, names, || what.to_owned())?),
     })
 }
 

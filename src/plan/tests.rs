@@ -11,6 +11,7 @@ use crate::event::{Event, read};
 use crate::journal::record::RunId;
 use crate::rule::guards::Guards;
 use crate::rule::matching::Match;
+use crate::rule::sandbox::Sandbox;
 use crate::rule::step::{
     Action, DEFAULT_TIMEOUT, HttpBody, HttpSpec, JsonTemplate, ProcessSpec, Retry, RunSpec, ShellSpec, StatusPattern,
     Stdin,
@@ -83,6 +84,7 @@ fn rule(target: Option<&str>, steps: Vec<Step>) -> Rule {
         late: LatePolicy::Ignore,
         guards: Guards::default(),
         steps: steps.into_iter().map(Arc::new).collect(),
+        steps_from: None,
         verify: None,
         on_success: Vec::new(),
         on_failure: Vec::new(),
@@ -93,7 +95,8 @@ fn rule(target: Option<&str>, steps: Vec<Step>) -> Rule {
 
 fn planned(target: Option<&str>, steps: Vec<Step>, labels: &Value) -> Result<Plan, String> {
     let event = event(labels);
-    plan(&rule(target, steps), &EventView::new(&event), NOW).map_err(|error| error.to_string())
+    let sandbox = Sandbox::new(&[]).unwrap();
+    plan(&rule(target, steps), &sandbox, &EventView::new(&event), NOW).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(super) fn config(folder: &Path) -> Config {
         }],
         flashduty: None,
         http_allow: vec![],
+        ssh_config: None,
         limits: Limits { body_bytes: 4096, connections: 64, ..Limits::default() },
         budgets: vec![],
         schedules: Default::default(),

@@ -8,6 +8,7 @@ mod body;
 pub(crate) mod by;
 mod case;
 mod dedupe;
+mod each;
 mod flashduty;
 pub(crate) mod guards;
 pub(crate) mod http;
@@ -17,22 +18,24 @@ mod never;
 mod paths;
 mod process;
 mod program;
+mod scope;
 mod script;
+mod ssh;
 mod step;
-mod unavailable;
+pub(super) mod steps_from;
 
+pub(crate) use each::EACH_BATCH_MAX;
 pub(super) use paths::documented;
+use scope::Scope;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::diagnostic::codes;
 use super::sandbox::{Condition, Sandbox, ScriptError};
 use super::test_case::TestCase;
-use super::trust::{Distrust, Sealed};
 use super::vocabulary::Vocabulary;
 use super::yaml::doc::Doc;
 use super::yaml::fields::Fields;
@@ -40,6 +43,7 @@ use super::yaml::values::LIST_MAX;
 use super::yaml::{Kind, Node, parse};
 use super::{Mode, Reporting, Rule};
 use crate::config::Config;
+use program::{Known, Programs};
 
 /// How many rules one file may hold.
 pub(crate) const RULES_PER_FILE_MAX: usize = 10_000;
@@ -56,15 +60,15 @@ pub(super) struct Context<'a> {
     /// Compiled once each: rules are often copies of each other.
     regexes: RefCell<HashMap<String, Result<regex::Regex, String>>>,
     /// Looked up once each.
-    programs: RefCell<HashMap<PathBuf, Result<PathBuf, program::Problem>>>,
-    /// The files of the rules that are run, checked and digested once each.
-    sealed: RefCell<HashMap<PathBuf, Result<Arc<Sealed>, Distrust>>>,
+    programs: RefCell<Programs>,
     /// Compiled once each.
-    conditions: RefCell<HashMap<String, Result<Condition, Vec<ScriptError>>>>,
+    conditions: RefCell<HashMap<(Option<String>, String), Result<Condition, Vec<ScriptError>>>>,
     /// What pushes were seen to have.
     seen: &'a Vocabulary,
-    /// The names of the steps of the rule that is being read.
-    step_names: RefCell<Vec<String>>,
+    /// Where the value that a function returned is read, which may hold what an event brought.
+    is_returned: bool,
+    /// What reads returned values later; made once, if some rule asks.
+    later: OnceCell<Arc<steps_from::Later>>,
 }
 
 impl<'a> Context<'a> {
@@ -74,11 +78,17 @@ impl<'a> Context<'a> {
             sandbox,
             seen,
             regexes: RefCell::default(),
-            programs: RefCell::default(),
-            sealed: RefCell::default(),
+            programs: RefCell::new(Programs::looking_up()),
             conditions: RefCell::default(),
-            step_names: RefCell::default(),
+            is_returned: false,
+            later: OnceCell::new(),
         }
+    }
+
+    /// For a value that a function returned.
+    fn returned(config: &'a Config, sandbox: &'a Sandbox, seen: &'a Vocabulary, programs: Arc<Known>) -> Self {
+        let programs = RefCell::new(Programs::Known(programs));
+        Self { programs, is_returned: true, ..Self::new(config, sandbox, seen) }
     }
 }
 
@@ -106,7 +116,7 @@ pub(super) fn file(doc: &Doc, cx: &Context<'_>) -> Contents {
     let mut contents = Contents::default();
     let Some(root) = parse(doc) else { return contents };
     let Some(fields) = Fields::open(doc, &root, "the file") else { return contents };
-    let reader = Reader { doc, cx };
+    let reader = Reader { doc, cx, scope: Scope::default() };
     let only_tests = doc.file().file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".test"));
     let rules = if only_tests || fields.has("tests") {
         fields.get("rules")
@@ -128,9 +138,30 @@ pub(super) fn file(doc: &Doc, cx: &Context<'_>) -> Contents {
 struct Reader<'a> {
     doc: &'a Doc,
     cx: &'a Context<'a>,
+    scope: Scope<'a>,
 }
 
 impl Reader<'_> {
+    /// Whether a text was written by an author: all that stands in a file, and of what a function returned the texts
+    /// that stand in a script.
+    fn is_authored(&self, text: &str) -> bool {
+        !self.cx.is_returned || self.cx.sandbox.has_text(text)
+    }
+
+    /// Reports a text that is used as code, a program or a name, and may come from an event.
+    fn refuse_unless_authored(&self, node: &Node, text: &str, what: &str) -> bool {
+        let authored = self.is_authored(text);
+        if !authored {
+            self.doc.error_hint(
+                codes::TEMPLATE_AS_CODE,
+                node.span.clone(),
+                format!("{what} must stand in a script as it is, or an event could decide what it says"),
+                "write it as one text; values go into arguments, `env`, `query` or `json`",
+            );
+        }
+        authored
+    }
+
     /// Optional free text.
     fn free_text(&self, fields: &Fields<'_>, name: &'static str) -> Option<String> {
         let node = fields.get(name)?;

@@ -37,7 +37,7 @@ pub use limits::{
 };
 pub use trace::{Part, Seen, Trace, Verdict};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -62,6 +62,8 @@ pub struct Sandbox {
     /// Every one of [`NAMES`], so that the compiler can tell an unknown variable.
     known: Scope<'static>,
     exports: Exports,
+    /// Every text that stands in a module as it is.
+    texts: HashSet<String>,
     /// What the functions of modules read of parameters that are named as the event's names are.
     module_paths: Vec<ModulePath>,
 }
@@ -95,8 +97,13 @@ impl Sandbox {
     /// Every problem at once, each with the place of its module in `modules`.
     pub fn new(modules: &[(String, &Path, String)]) -> Result<Self, Vec<(usize, ScriptError)>> {
         let mut problems = Vec::new();
-        let mut sandbox =
-            Self { engine: engine::build(), known: Scope::new(), exports: Exports::new(), module_paths: Vec::new() };
+        let mut sandbox = Self {
+            engine: engine::build(),
+            known: Scope::new(),
+            exports: Exports::new(),
+            texts: HashSet::new(),
+            module_paths: Vec::new(),
+        };
         for name in NAMES {
             sandbox.known.push_constant(*name, ());
         }
@@ -118,6 +125,7 @@ impl Sandbox {
             }
         }
         for (at, name, ast) in read {
+            check::texts(&ast, &mut sandbox.texts);
             let wrong = check::calls(&ast, &sandbox.exports);
             if !wrong.is_empty() {
                 problems.extend(wrong.into_iter().map(|error| (at, error)));
@@ -190,36 +198,61 @@ impl Sandbox {
     /// # Errors
     /// The first problem, at its line and column within `source`.
     pub fn compile(&self, source: &str) -> Result<Condition, ScriptError> {
-        self.compile_or_every_problem(source).map_err(|problems| {
+        self.compile_or_every_problem(source, None).map_err(|problems| {
             problems.into_iter().next().unwrap_or_else(|| ScriptError::new("the script cannot be used"))
         })
     }
 
-    /// The same, with every problem that can be told: the parser stops at its first.
-    pub(super) fn compile_or_every_problem(&self, source: &str) -> Result<Condition, Vec<ScriptError>> {
-        let ast = self.parse(&self.known, source, true).map_err(|error| vec![error])?;
+    /// The same, with every problem that can be told: the parser stops at its first. `item` is a name that the place
+    /// knows besides: the item of an `each`.
+    pub(super) fn compile_or_every_problem(
+        &self,
+        source: &str,
+        item: Option<&str>,
+    ) -> Result<Condition, Vec<ScriptError>> {
+        let ast = match item {
+            None => self.parse(&self.known, source, true),
+            Some(item) => {
+                let mut known = self.known.clone();
+                known.push_constant(item, ());
+                self.parse(&known, source, true)
+            }
+        };
+        let ast = ast.map_err(|error| vec![error])?;
         let mut problems = check::calls(&ast, &self.exports);
         problems.extend(check::names_are_constant(&ast).err());
         if problems.is_empty() { Ok(Condition::new(ast, source)) } else { Err(problems) }
     }
 
-    /// Calls `module::function(event)` and gives back what it returns, as JSON.
+    /// Compiles the call of a function that gets the event or, where it takes two arguments, the event and the target.
     ///
     /// # Errors
-    /// The function does not exist, failed, hit a limit, or returned something that JSON has no form for.
-    pub fn call(
-        &self,
-        module: &str,
-        function: &str,
-        view: &EventView<'_>,
-        extra: Extra<'_>,
-    ) -> Result<Value, ScriptError> {
+    /// There is no such module or function, or it takes other arguments.
+    pub fn compile_call(&self, module: &str, function: &str) -> Result<Condition, ScriptError> {
         // Checked, because both become script text.
         if !is_module_name(module) || !rhai::is_valid_identifier(function) {
             return Err(ScriptError::new(&format!("`{module}::{function}` is not the name of a module's function")));
         }
-        let call = self.compile(&format!("{module}::{function}(event)"))?;
+        let arguments = if self.has_function(module, function, 2) { "event, target" } else { "event" };
+        self.compile(&format!("{module}::{function}({arguments})"))
+    }
+
+    /// Makes a call, and gives back what it returns, as JSON.
+    ///
+    /// # Errors
+    /// The function failed, hit a limit, or returned something that JSON has no form for.
+    pub fn call(&self, call: &Condition, view: &EventView<'_>, extra: Extra<'_>) -> Result<Value, ScriptError> {
         convert::to_json(&call.evaluate(self, view, extra)?)
+    }
+
+    /// Whether a text stands in a script as it is, so that no event can have made it.
+    pub fn has_text(&self, text: &str) -> bool {
+        self.texts.contains(text)
+    }
+
+    /// Every text that stands in a script as it is.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(String::as_str)
     }
 
     /// What the functions of modules read of parameters named `event`, `incident` and the like.

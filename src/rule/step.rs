@@ -12,6 +12,9 @@ use super::trust::Sealed;
 /// How long a step may take unless it says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long an `each` may take in all unless it says otherwise: its items take their own time, one batch after the other.
+pub const EACH_TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// One step with what all kinds have in common.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -33,6 +36,18 @@ pub struct Step {
     pub place: Place,
 }
 
+impl Step {
+    /// Whether it may be done again without harm where nobody knows how far it came. An `each` may where it says so
+    /// itself, or where all its steps do.
+    pub fn may_be_repeated(&self) -> bool {
+        let each_step_may = match &self.action {
+            Action::Each(each) => each.steps.iter().all(|step| step.may_be_repeated()),
+            _ => false,
+        };
+        self.idempotent || each_step_may
+    }
+}
+
 /// Tries of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
@@ -51,10 +66,14 @@ pub enum Action {
     Shell(ShellSpec),
     /// An HTTP request.
     Http(Box<HttpSpec>),
+    /// A program or script on another host.
+    Ssh(Box<SshSpec>),
     /// Calls that change the incident in Flashduty, queued together in this order. Never empty.
     Flashduty(Vec<FlashdutySpec>),
     /// A pause.
     Wait(Duration),
+    /// Steps for one item of a list after the other.
+    Each(Box<EachSpec>),
 }
 
 /// What a process gets on standard input.
@@ -211,4 +230,56 @@ pub struct HttpSpec {
     pub expect_status: Vec<StatusPattern>,
     /// A condition on `response.status`, `.body`, `.json`, `.headers`.
     pub expect_when: Option<Condition>,
+}
+
+/// `ssh`.
+#[derive(Debug, Clone)]
+pub struct SshSpec {
+    /// A name, an alias of the SSH config, or an address.
+    pub host: Template,
+    /// The account there; the SSH config's where it is not written.
+    pub user: Option<Template>,
+    /// The port; the SSH config's where it is not written.
+    pub port: Option<Template>,
+    /// What is done there.
+    pub command: RemoteSpec,
+    /// Further environment variables.
+    pub env: Vec<(String, Template)>,
+    /// Standard input.
+    pub stdin: Stdin,
+    /// Exit codes that count as success.
+    pub exit_codes: Vec<i32>,
+}
+
+/// What is done on another host.
+#[derive(Debug, Clone)]
+pub enum RemoteSpec {
+    /// A program there with its arguments. Never empty. The first element is a literal.
+    Run(Vec<Template>),
+    /// Text for its `sh -eu`, free of templates.
+    Shell(String),
+}
+
+/// `each`.
+#[derive(Debug, Clone)]
+pub struct EachSpec {
+    /// What gives the list.
+    pub items: Items,
+    /// The name by which the steps know their item.
+    pub name: String,
+    /// How many items are worked on at a time.
+    pub batch: usize,
+    /// How many may fail before no further batch is begun.
+    pub tolerance: usize,
+    /// What is done with each. Never holds another `each`.
+    pub steps: Vec<std::sync::Arc<Step>>,
+}
+
+/// What gives the list of an `each`.
+#[derive(Debug, Clone)]
+pub enum Items {
+    /// A script whose value is a list; sees what `when` sees.
+    Script(Condition),
+    /// The items as written.
+    Written(Vec<Template>),
 }

@@ -29,6 +29,8 @@ pub struct Template {
     /// Empty for a literal, so that the many templates of a rule set that hold no value cost one allocation.
     parts: Box<[Part]>,
     names: Box<[String]>,
+    /// Whether its text may hold what an event brought.
+    from_event: bool,
 }
 
 /// Where a template stands, which decides how a value is written into it.
@@ -76,7 +78,14 @@ impl Template {
             kind,
             parts: if is_literal { Box::default() } else { parts.into() },
             names: names.into(),
+            from_event: false,
         })
+    }
+
+    /// A finished text, which is never parsed. `from_event` says that it may hold what an event brought, so that it is
+    /// checked like a value wherever code or a program is expected.
+    pub fn data(text: &str, kind: TemplateKind, from_event: bool) -> Self {
+        Self { source: text.into(), kind, parts: Box::default(), names: Box::default(), from_event }
     }
 
     /// The text with the values in it.
@@ -97,6 +106,11 @@ impl Template {
     /// Whether it holds no value at all.
     pub fn is_literal(&self) -> bool {
         self.parts.is_empty()
+    }
+
+    /// Whether an event cannot change what it gives.
+    pub fn is_constant(&self) -> bool {
+        self.is_literal() && !self.from_event
     }
 
     /// The template as written.

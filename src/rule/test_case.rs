@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Place;
 use crate::clock::Timestamp;
+use crate::journal::record::RunEnd;
 
 /// The words that a test can expect as an outcome.
 pub const OUTCOMES: &[&str] = &[
@@ -29,6 +30,19 @@ pub const MORE_OUTCOMES: &[(&str, &str)] = &[
     ("refused", "the `event_id` came before with another body, which is answered with 409"),
     ("cancelled", "a run that waited was called off, or must not act any more"),
     ("expired", "a run waited too long"),
+    ("failed", "a run that acted failed, as `runs` of the test says"),
+    ("timed-out", "a run that acted took too long, as `runs` of the test says"),
+    ("unverified", "the steps of a run passed and `verify` did not, as `runs` of the test says"),
+    ("interrupted", "the engine died in a run, as `runs` of the test says"),
+];
+
+/// How a run that acted can end in a test.
+pub const RUN_ENDS: &[(&str, RunEnd)] = &[
+    ("succeeded", RunEnd::Succeeded),
+    ("failed", RunEnd::Failed),
+    ("timed-out", RunEnd::TimedOut),
+    ("unverified", RunEnd::Unverified),
+    ("interrupted", RunEnd::Interrupted),
 ];
 
 /// One test.
@@ -38,10 +52,24 @@ pub struct TestCase {
     pub name: String,
     /// The events, in the order in which they come. Never empty.
     pub events: Vec<TestEvent>,
+    /// How the runs go that the events lead to. The first of a rule is that of its first run, and so on; the last of a
+    /// rule is that of all that follow. Runs of other rules succeed at once.
+    pub runs: Vec<RunFate>,
     /// What the events led to, in order; `None` where the events say it.
     pub expect: Option<Vec<Expectation>>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// How a run goes in a test, where nothing is executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFate {
+    /// Whose run.
+    pub rule: String,
+    /// How it ends.
+    pub ends: RunEnd,
+    /// How long it lasts.
+    pub takes: Duration,
 }
 
 /// One event of a test.

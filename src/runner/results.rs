@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::journal::record::{StepEnd, StepResult};
 
 /// The results of the steps that have a name, in order. Converted only when something asks.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Results {
     named: Vec<(String, StepResult)>,
 }

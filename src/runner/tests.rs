@@ -1,5 +1,6 @@
 //! Runs of rules as people write them, with real processes, against a journal that is a list.
 
+mod each;
 mod steps;
 mod stopping;
 
@@ -10,6 +11,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
+use crate::action::SshSettings;
 use crate::clock::ManualClock;
 use crate::event::{Event, read};
 use crate::journal::record::{Phase, StepEnd, StepResult};
@@ -171,6 +173,7 @@ impl Case {
                 redactor: Arc::new(Redactor::new([SECRET]).expect("it builds")),
                 own_program: "/proc/self/exe".into(),
                 isolation: Default::default(),
+                ssh: SshSettings::default(),
             },
         });
         Self { folder, rules, list, told, runner: runner.expect("it is made ready") }
@@ -185,7 +188,7 @@ impl Case {
     fn intent(&self, run: &str) -> Intent {
         let rule = self.rules.rules.first().expect("there is one");
         let event = Arc::new(event());
-        let plan = plan::plan(rule, &EventView::new(&event), NOW).expect("it renders");
+        let plan = plan::plan(rule, &self.rules.sandbox, &EventView::new(&event), NOW).expect("it renders");
         let (rule, sandbox) = (Arc::clone(rule), Arc::clone(&self.rules.sandbox));
         Intent { run: self.id(run), rule, sandbox, event, plan, generation: 7, resumed: None }
     }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::results::Results;
-use super::{Intent, Shared, name, retry};
-use crate::action::{Attempt, Expected, Stop, StopReason};
+use super::{Intent, Shared, name};
+use crate::action::{Stop, StopReason, ended};
 use crate::clock::Stopwatch;
-use crate::journal::record::{Phase, Record, RunEnd, StepEnd, StepResult};
+use crate::journal::record::{Phase, RunEnd, StepEnd, StepResult};
 use crate::journal::{RecordSink, Refused};
-use crate::plan::Call;
+use crate::plan::{Call, PlannedStep};
 use crate::report::comment::Did;
 use crate::rule::sandbox::{Condition, Extra};
-use crate::rule::step::{Action, Step};
+use crate::rule::step::Step;
 use crate::rule::view::EventView;
 
 /// How a run ended, before that is recorded.
@@ -85,19 +85,31 @@ pub(super) struct At<'a> {
     pub(super) window: Option<Window>,
 }
 
-/// A run on its way.
+/// The item of an `each` that a walk is for.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    /// The place of the `each` among the steps of the rule.
+    pub(super) step: usize,
+    /// What its steps call the item.
+    pub(super) name: String,
+    /// The item.
+    pub(super) value: String,
+}
+
+/// A run on its way, or one item of it.
 pub(super) struct Walk<S> {
     pub(super) shared: Arc<Shared<S>>,
     pub(super) intent: Arc<Intent>,
     pub(super) stop: Stop,
-    environment: BTreeMap<String, String>,
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) item: Option<Item>,
     results: Results,
     /// `run` for the steps that follow; unknown before.
     pub(super) outcome: Option<Value>,
     /// The tries so far; those of a `verify` that is repeated count on.
-    tries: BTreeMap<(u8, usize), u32>,
-    acted: bool,
-    told_first_action: bool,
+    pub(super) tries: BTreeMap<(u8, usize), u32>,
+    pub(super) acted: bool,
+    pub(super) told_first_action: bool,
     pub(super) did: Vec<Did>,
 }
 
@@ -117,11 +129,31 @@ impl<S: RecordSink> Walk<S> {
             intent,
             stop,
             environment,
+            item: None,
             results,
             outcome: None,
             tries,
             acted,
             told_first_action: false,
+            did: Vec::new(),
+        }
+    }
+
+    /// A walk for one item, which knows what this one knows and shares nothing further with it.
+    pub(super) fn branch(&self, item: Item) -> Self {
+        let mut environment = self.environment.clone();
+        environment.insert("STANCH_ITEM".into(), item.value.clone());
+        Self {
+            shared: Arc::clone(&self.shared),
+            intent: Arc::clone(&self.intent),
+            stop: self.stop.clone(),
+            environment,
+            item: Some(item),
+            results: self.results.clone(),
+            outcome: None,
+            tries: BTreeMap::new(),
+            acted: self.acted,
+            told_first_action: true,
             did: Vec::new(),
         }
     }
@@ -134,7 +166,9 @@ impl<S: RecordSink> Walk<S> {
                 None => Walked::before_acting(Ended { end: RunEnd::Cancelled, error: reason }, true),
             });
         }
-        let ended = match self.steps().await? {
+        let intent = Arc::clone(&self.intent);
+        let finished = intent.resumed.as_ref().map_or(0, |resumed| resumed.finished.len());
+        let ended = match self.steps(&intent.plan.steps, finished, Phase::Steps, None).await? {
             Some(ended) => Some(ended),
             None => self.verify().await?,
         };
@@ -146,14 +180,19 @@ impl<S: RecordSink> Walk<S> {
         Ok(Walked { end, error, acted: self.acted, objected: false, did: self.did })
     }
 
-    async fn steps(&mut self) -> Result<Option<Ended>, Refused> {
-        let intent = Arc::clone(&self.intent);
-        let finished = intent.resumed.as_ref().map_or(0, |resumed| resumed.finished.len());
-        for (index, planned) in intent.plan.steps.iter().enumerate().skip(finished) {
+    /// Does steps in order, from the place `from` on; what ended them early, if anything did.
+    pub(super) async fn steps(
+        &mut self,
+        steps: &[PlannedStep],
+        from: usize,
+        phase: Phase,
+        window: Option<Window>,
+    ) -> Result<Option<Ended>, Refused> {
+        for (index, planned) in steps.iter().enumerate().skip(from) {
             if let Some(reason) = self.stop.reason() {
                 return Ok(Some(reason.into()));
             }
-            let at = At { phase: Phase::Steps, index, step: &planned.spec, window: None };
+            let at = At { phase, index, step: &planned.spec, window };
             let result = self.step(at, planned.call.as_ref()).await?;
             if let Some(ended) = self.ended_by(at, &result)
                 && (!planned.spec.continue_on_error || self.stop.reason().is_some())
@@ -197,17 +236,12 @@ impl<S: RecordSink> Walk<S> {
     /// What the step does now; else what it led to without doing anything: its condition is false, or the condition
     /// or a template failed.
     fn prepare(&self, at: At<'_>, planned: Option<&Call>) -> Result<Call, StepResult> {
-        let names = || {
-            let mut names = vec![("steps", self.results.to_json())];
-            names.extend(self.outcome.clone().map(|run| ("run", run)));
-            names
-        };
         if let Some(condition) = &at.step.condition {
-            match self.holds(condition, &names()) {
+            match self.holds(condition, &self.names()) {
                 Ok(true) => {}
-                Ok(false) => return Err(not_done(StepEnd::Skipped, None)),
+                Ok(false) => return Err(ended(StepEnd::Skipped, None)),
                 Err(error) => {
-                    return Err(not_done(StepEnd::Failed, Some(format!("`if` could not be evaluated: {error}"))));
+                    return Err(ended(StepEnd::Failed, Some(format!("`if` could not be evaluated: {error}"))));
                 }
             }
         }
@@ -216,34 +250,24 @@ impl<S: RecordSink> Walk<S> {
             None => self
                 .shared
                 .planner
-                .render(at.step, &self.intent, &names(), self.shared.clock.now())
-                .map_err(|error| not_done(StepEnd::Failed, Some(format!("it could not be rendered: {error}")))),
+                .render(at.step, &self.intent, &self.names(), self.shared.clock.now())
+                .map_err(|error| ended(StepEnd::Failed, Some(format!("it could not be rendered: {error}")))),
         }
     }
 
-    fn holds(&self, condition: &Condition, names: &[(&str, Value)]) -> Result<bool, String> {
+    /// What conditions and templates see besides the event.
+    pub(super) fn names(&self) -> Vec<(&str, Value)> {
+        let mut names = vec![("steps", self.results.to_json())];
+        names.extend(self.outcome.clone().map(|run| ("run", run)));
+        names.extend(self.item.as_ref().map(|item| (item.name.as_str(), item.value.as_str().into())));
+        names
+    }
+
+    pub(super) fn holds(&self, condition: &Condition, names: &[(&str, Value)]) -> Result<bool, String> {
         let extra = Extra { target: Some(&self.intent.plan.target), now: self.shared.clock.now(), names };
         let view = EventView::new(&self.intent.event);
         let sandbox = &self.intent.sandbox;
         condition.holds(sandbox, &view, extra).map_err(|error| condition.say(&error, sandbox, &view, extra))
-    }
-
-    async fn tries(&mut self, at: At<'_>, call: &Call) -> Result<StepResult, Refused> {
-        let mut nth = 0;
-        loop {
-            nth += 1;
-            let result = self.once(at, call).await?;
-            if !matches!(result.end, StepEnd::Failed | StepEnd::TimedOut) {
-                return Ok(result);
-            }
-            let pause = retry::backoff(at.step.retry, nth, retry::chance());
-            let Some(pause) = pause.filter(|pause| at.window.is_none_or(|window| window.left() > *pause)) else {
-                return Ok(result);
-            };
-            if self.paused(pause).await.is_some() {
-                return Ok(result);
-            }
-        }
     }
 
     /// Waits, unless the run has to end.
@@ -253,108 +277,5 @@ impl<S: RecordSink> Walk<S> {
             reason = self.stop.stopped() => Some(reason),
             () = tokio::time::sleep(pause) => None,
         }
-    }
-
-    fn next_try(&mut self, at: At<'_>) -> u32 {
-        let tries = self.tries.entry((at.phase as u8, at.index)).or_default();
-        *tries += 1;
-        *tries
-    }
-
-    async fn once(&mut self, at: At<'_>, call: &Call) -> Result<StepResult, Refused> {
-        let attempt = self.next_try(at);
-        self.environment.insert("STANCH_ATTEMPT".into(), attempt.to_string());
-        let started = Record::StepStarted {
-            run: self.intent.run.clone(),
-            phase: at.phase,
-            step: at.index,
-            name: self.name(at),
-            attempt,
-        };
-        if self.acted {
-            // With it the end of the step before becomes durable: on a disk that takes nothing more, nothing more is
-            // started.
-            self.shared.sink.append(vec![started]).await?;
-        } else {
-            // The intent was made durable just now.
-            self.shared.sink.append_later(started)?;
-        }
-        self.acted = true;
-        if !self.told_first_action && !matches!(call, Call::Wait(_) | Call::Flashduty(_)) {
-            self.told_first_action = true;
-            let after = self.shared.clock.now().since(self.intent.event.received_at);
-            self.shared.observer.first_action(&self.intent.rule.id, after);
-        }
-        let result = match call {
-            Call::Flashduty(call) => self.write_back(at, attempt, call).await?,
-            _ => self.act(at, call).await,
-        };
-        self.record_end(at, attempt, result)
-    }
-
-    async fn act(&self, at: At<'_>, call: &Call) -> StepResult {
-        let settings = self.shared.settings.load_full();
-        let judge_by;
-        let expected = match &at.step.action {
-            Action::Http(spec) => {
-                judge_by = spec
-                    .expect_when
-                    .as_ref()
-                    .map(|condition| move |response: Value| self.holds(condition, &[("response", response)]));
-                let when = judge_by.as_ref().map(|judge| judge as &(dyn Fn(Value) -> Result<bool, String> + Sync));
-                Expected { status: &spec.expect_status, when }
-            }
-            Action::Run(_) | Action::Shell(_) | Action::Flashduty(_) | Action::Wait(_) => {
-                Expected { status: &[], when: None }
-            }
-        };
-        let timeout = at.window.map_or(at.step.timeout, |window| at.step.timeout.min(window.left()));
-        let attempt = Attempt {
-            run: &self.intent.run,
-            environment: &self.environment,
-            event_body: &self.intent.event.body,
-            timeout,
-            stop: &self.stop,
-            settings: &settings,
-        };
-        self.shared.actor.act(call, &expected, &attempt).await
-    }
-
-    /// What the step is called on record. A rule may hold what it should not.
-    pub(super) fn name(&self, at: At<'_>) -> String {
-        self.shared.settings.load().redactor.redact(&name::of(at.step)).into_owned()
-    }
-
-    fn record_end(&mut self, at: At<'_>, attempt: u32, mut result: StepResult) -> Result<StepResult, Refused> {
-        if let Some(error) = &mut result.error {
-            *error = self.shared.settings.load().redactor.redact(error).into_owned();
-        }
-        let took = Duration::from_millis(result.duration_ms);
-        self.shared.sink.append_later(Record::StepEnded {
-            run: self.intent.run.clone(),
-            phase: at.phase,
-            step: at.index,
-            name: self.name(at),
-            attempt,
-            result: result.clone(),
-        })?;
-        self.note_done(at, result.end);
-        self.shared.observer.step_ended(&self.intent.rule.id, at.phase, result.end, took);
-        Ok(result)
-    }
-}
-
-/// A result of something that was not done by an action.
-pub(super) fn not_done(end: StepEnd, error: Option<String>) -> StepResult {
-    StepResult {
-        end,
-        exit_code: None,
-        signal: None,
-        status: None,
-        stdout: String::new(),
-        stderr: String::new(),
-        dropped_bytes: 0,
-        error,
-        duration_ms: 0,
     }
 }

@@ -1,7 +1,8 @@
 //! A `flashduty` step: it succeeds when its calls are durably queued. Sending them is the outbox's, so that a run never
 //! waits for Flashduty.
 
-use super::walk::{At, Walk, not_done};
+use super::walk::{At, Walk};
+use crate::action::ended;
 use crate::journal::record::{Record, StepEnd, StepResult, WriteBack, WriteBackCall, WriteBackId};
 use crate::journal::{RecordSink, Refused};
 use crate::plan::FlashdutyCall;
@@ -19,12 +20,15 @@ impl<S: RecordSink> Walk<S> {
             for call in &step.calls {
                 self.shared.observer.not_queued(&intent.rule.id, call.name(), &full);
             }
-            return Ok(not_done(StepEnd::Failed, Some(full.to_string())));
+            return Ok(ended(StepEnd::Failed, Some(full.to_string())));
         }
-        let (phase, index, attempt) = ((at.phase as u8).to_string(), at.index.to_string(), attempt.to_string());
+        // Inside an `each` the same step is done for several items: each of them asks for calls of its own.
+        let (step_at, inside) = self.place(at);
+        let item = inside.map_or_else(String::new, |place| format!("{}/{}", place.step, place.item));
+        let (phase, index, attempt) = ((at.phase as u8).to_string(), step_at.to_string(), attempt.to_string());
         let records = step.calls.iter().enumerate().map(|(nth, call)| {
             let nth = nth.to_string();
-            let id = WriteBackId::derive(&["step", intent.run.as_str(), &phase, &index, &attempt, &nth]);
+            let id = WriteBackId::derive(&["step", intent.run.as_str(), &phase, &index, &item, &attempt, &nth]);
             Record::WriteBackQueued {
                 write_back: WriteBack {
                     id,
@@ -39,7 +43,7 @@ impl<S: RecordSink> Walk<S> {
         self.shared.sink.append(records.collect()).await?;
         let names: Vec<&str> = step.calls.iter().map(WriteBackCall::name).collect();
         let queued = format!("queued: {}", names.join(", "));
-        Ok(StepResult { stdout: queued, ..not_done(StepEnd::Succeeded, None) })
+        Ok(StepResult { stdout: queued, ..ended(StepEnd::Succeeded, None) })
     }
 
     /// The call as it may leave the house: a step's output can stand in it.

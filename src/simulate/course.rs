@@ -1,94 +1,118 @@
 //! The course of a test: what the receiver and the engine would do, on a simulated journal and clock.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::flow::{Fate, Flow, Model};
 use super::{Finding, World};
 use crate::clock::Timestamp;
 use crate::decide::explain::reason;
-use crate::decide::turn::{self, Next, Start, Walk};
-use crate::decide::{self, Decision, Question, Scope};
-use crate::event::{self, Event, EventId};
-use crate::journal::history::{History, RunState, Waits};
-use crate::journal::record::{Outcome, Record, RunEnd, RunId};
+use crate::decide::turn::Start;
+use crate::decide::{Decision, Decisions, Scope};
+use crate::event::{self, Entity, Event, EventId};
+use crate::journal::history::Newest;
+use crate::journal::record::{Outcome, RunEnd, RunId};
 use crate::plan;
+use crate::rule::RuleId;
+use crate::rule::test_case::RunFate;
 use crate::rule::view::EventView;
 
 /// Where the clock starts if the first event has no time: some Monday at noon, the same in every run.
 const NO_TIME_START: Timestamp = Timestamp::from_millis(1_767_614_400_000);
 
+/// How a run goes of which a test says nothing.
+const SUCCESS: Fate = Fate { end: RunEnd::Succeeded, takes: Duration::ZERO };
+
 /// A test under way.
 pub(super) struct Course<'w> {
     world: World<'w>,
-    history: History,
-    /// What the journal took in; the one at index `n` stands at number `n + 1`.
-    journal: Vec<Arc<Event>>,
+    flow: Flow<'w>,
+    desk: Desk<'w>,
     /// The hash of the body under each id.
     bodies: HashMap<EventId, [u8; 32]>,
-    now: Option<Timestamp>,
+    has_begun: bool,
+}
+
+/// Where the events of a test lie, and what happens is written down.
+struct Desk<'w> {
+    /// What the journal took in; the one at index `n` stands at number `n + 1`.
+    journal: Vec<Arc<Event>>,
+    /// How runs go, by rule; the last of a rule goes for all that follow.
+    fates: HashMap<&'w str, VecDeque<Fate>>,
+    /// Counts the moments; what happens at one time, after one event, is in no order.
     moment: usize,
+    at: Timestamp,
     during: usize,
-    /// Which finding decided upon each run that waits.
+    /// Which finding decided upon each run.
     origins: HashMap<RunId, usize>,
     findings: Vec<Finding>,
 }
 
 impl<'w> Course<'w> {
-    pub(super) fn new(world: World<'w>) -> Self {
-        let mut history = History::default();
-        history.newest.set_strict(world.strict_ordering);
+    pub(super) fn new(world: World<'w>, runs: &'w [RunFate]) -> Self {
+        let mut fates: HashMap<&str, VecDeque<Fate>> = HashMap::new();
+        for run in runs {
+            let fate = Fate { end: run.ends, takes: run.takes };
+            fates.entry(run.rule.as_str()).or_default().push_back(fate);
+        }
         Self {
             world,
-            history,
-            journal: Vec::new(),
+            flow: Flow::new(world.rules, world.settings, world.strict_ordering, NO_TIME_START),
+            desk: Desk {
+                journal: Vec::new(),
+                fates,
+                moment: 0,
+                at: NO_TIME_START,
+                during: 0,
+                origins: HashMap::new(),
+                findings: Vec::new(),
+            },
             bodies: HashMap::new(),
-            now: None,
-            moment: 0,
-            during: 0,
-            origins: HashMap::new(),
-            findings: Vec::new(),
+            has_begun: false,
         }
     }
 
     /// Lets `after` pass, and then takes an event. The error says why the receiver would refuse it whatever came
     /// before.
     pub(super) fn take(&mut self, number: usize, after: Duration, payload: Map<String, Value>) -> Result<(), String> {
-        let start = || {
+        let World { rules, settings, strict_ordering, source, body_bytes_max } = self.world;
+        if !self.has_begun {
             let time = payload.get("event_time").and_then(Value::as_i64);
-            time.map_or(NO_TIME_START, Timestamp::from_millis)
-        };
-        let now = self.now.unwrap_or_else(start).plus(after);
-        self.pass_time(Some(now));
-        self.now = Some(now);
-        self.during = number;
-        self.moment += 1;
+            let start = time.map_or(NO_TIME_START, Timestamp::from_millis);
+            self.flow = Flow::new(rules, settings, strict_ordering, start);
+            self.has_begun = true;
+        }
+        self.flow.advance(self.flow.now().plus(after), &mut self.desk);
+        let now = self.flow.now();
+        self.desk.begin(number, now);
 
         let body = Value::Object(payload).to_string();
-        if body.len() > self.world.body_bytes_max {
-            let max = self.world.body_bytes_max;
-            return Err(format!("it would be refused with 413: it has {} bytes, and {max} is the limit", body.len()));
+        if body.len() > body_bytes_max {
+            let (bytes, max) = (body.len(), body_bytes_max);
+            return Err(format!("it would be refused with 413: it has {bytes} bytes, and {max} is the limit"));
         }
-        let event = event::read(Bytes::from(body), self.world.source.into(), now)
+        let event = event::read(Bytes::from(body), source.into(), now)
             .map_err(|error| format!("it would be refused with 400: {error}"))?;
         match self.bodies.get(&event.id) {
             Some(hash) if *hash == event.body_hash => {
                 let (reason, _) = reason(&Outcome::Duplicate);
-                self.about_event(number, now, Outcome::Duplicate.name(), reason);
+                self.desk.about_event(now, Outcome::Duplicate.name(), reason);
             }
             Some(_) => {
                 let reason = format!("the event_id {} came before with another body", event.id);
-                self.about_event(number, now, "refused", Some(reason));
+                self.desk.about_event(now, "refused", Some(reason));
             }
             None => {
                 self.bodies.insert(event.id.clone(), event.body_hash);
-                self.journal.push(Arc::new(event));
-                self.decide(number, now);
-                self.turns(now);
+                let event = Arc::new(event);
+                self.desk.journal.push(Arc::clone(&event));
+                let seq = self.desk.journal.len() as u64;
+                // The rules that the index leaves out answer too, so that a test can expect their reasons.
+                self.flow.take(&event, seq, Scope::Every, &mut self.desk);
             }
         }
         Ok(())
@@ -96,153 +120,93 @@ impl<'w> Course<'w> {
 
     /// Lets time pass until nothing waits any more, and says what happened in all.
     pub(super) fn finish(mut self) -> Vec<Finding> {
-        self.pass_time(None);
-        self.findings
+        self.flow.finish(&mut self.desk);
+        self.desk.findings
     }
+}
 
-    /// Moves the clock from one time at which something is due to the next, up to but not including `end`: what comes
-    /// at the very time of an event comes after it, as in the engine.
-    fn pass_time(&mut self, end: Option<Timestamp>) {
-        // Every run is due at most twice, at the end of its hold and at that of its patience.
-        while let Some(due) = self.next_due().filter(|due| end.is_none_or(|end| *due < end)) {
-            self.now = Some(due);
-            self.moment += 1;
-            self.turns(due);
-        }
-    }
-
-    fn next_due(&self) -> Option<Timestamp> {
-        let now = self.now?;
-        let due = |(_, run): (&RunId, &crate::journal::history::Run)| {
-            let hold = match run.state {
-                RunState::Waiting(Waits::Hold { until }) => Some(until),
-                _ => None,
-            };
-            [hold, Some(run.expires)].into_iter().flatten().filter(|at| *at > now).min()
-        };
-        self.history.runs.waiting().filter_map(due).min()
-    }
-
-    fn decide(&mut self, number: usize, now: Timestamp) {
-        let World { rules, settings, .. } = self.world;
-        let seq = self.journal.len() as u64;
-        let Some(event) = self.load(seq) else { return };
-        for run in turn::called_off(&event, &self.history) {
-            let reason = format!("called off by {} (event {})", event.event_type, number + 1);
-            self.end(&run, RunEnd::Cancelled, reason, true, now);
-        }
-        let newest = decide::newest_if_late(&event, &self.history, rules).and_then(|seq| self.load(seq));
-        let question = Question {
-            event: &event,
-            seq,
-            newest: newest.as_deref(),
-            rules,
-            settings,
-            // The rules that the index leaves out answer too, so that a test can expect their reasons.
-            scope: Scope::Every,
-        };
-        let decisions = decide::decide(&question, &mut self.history, now);
-        if let Some(newest) = decisions.late_since {
-            let (reason, _) = reason(&Outcome::Late { newest });
-            self.about_event(number, now, "late", reason);
-        }
-        let mut started = Vec::new();
-        for decision in decisions.each {
-            self.about_rule(number, now, &decision, &event);
-            if decision.decided.outcome == (Outcome::Run { queued: None }) {
-                started.push(decision);
-            }
-        }
-        let starts: Vec<_> = started.into_iter().filter_map(|decision| start_of(decision, &event)).collect();
-        // All of them act before the first of them ends.
-        for (run, start) in &starts {
-            self.apply(now, &start.intent(run, rules.generation));
-        }
-        for (run, start) in &starts {
-            self.succeed(run, start, now);
-        }
-    }
-
-    /// Gives every run that waits its turn until nothing changes any more: each run that ends may make room.
-    fn turns(&mut self, now: Timestamp) {
-        let World { rules, settings, .. } = self.world;
-        loop {
-            let mut walk = Walk::new(true);
-            let mut changed = false;
-            loop {
-                let load = |seq| Ok::<_, Infallible>(self.load(seq));
-                let next = match walk.next(&self.history, rules, settings, now, load) {
-                    Ok(next) => next,
-                    Err(never) => match never {},
-                };
-                match next {
-                    None => break,
-                    Some(Next::Start { run, start }) => {
-                        self.apply(now, &start.intent(&run, rules.generation));
-                        self.began(&run, &start, now);
-                        self.succeed(&run, &start, now);
-                    }
-                    Some(Next::End { run, end, reason }) => self.end(&run, end, reason, false, now),
-                }
-                changed = true;
-            }
-            if !changed {
-                return;
-            }
-        }
-    }
-
+impl Model for Desk<'_> {
     fn load(&self, seq: u64) -> Option<Arc<Event>> {
         let at = usize::try_from(seq).ok()?.checked_sub(1)?;
         self.journal.get(at).cloned()
     }
 
-    fn apply(&mut self, now: Timestamp, record: &Record) {
-        self.history.apply(self.history.last_seq(), now, record);
+    fn recall(&self, _entity: &Entity, _before: u64) -> Option<Newest> {
+        // A test has fewer events than memory keeps.
+        None
     }
 
-    /// Ends a run that acts, at once and with success.
-    fn succeed(&mut self, run: &RunId, start: &Start, now: Timestamp) {
-        let record = Record::RunEnded {
-            run: run.clone(),
-            rule: start.rule.id.clone(),
-            target: start.plan.target.clone(),
-            end: RunEnd::Succeeded,
-            acted: true,
-            keeps_slot: true,
-            error: None,
-            duration_ms: 0,
-        };
-        self.apply(now, &record);
-    }
-
-    /// Ends a run that waited and never acts.
-    fn end(&mut self, id: &RunId, end: RunEnd, reason: String, keeps_slot: bool, now: Timestamp) {
-        let Some(run) = self.history.runs.get(id) else { return };
-        let record = turn::unstarted(id, run, end, reason.clone(), keeps_slot, now);
-        self.apply(now, &record);
-        if let Some(finding) = self.following(id, end.name(), now) {
-            self.findings.push(Finding { reason: Some(reason), ..finding });
+    fn fate(&mut self, rule: &RuleId) -> Fate {
+        let Some(fates) = self.fates.get_mut(rule.as_str()) else { return SUCCESS };
+        match fates.len() {
+            0 | 1 => fates.front().copied().unwrap_or(SUCCESS),
+            _ => fates.pop_front().unwrap_or(SUCCESS),
         }
     }
 
-    /// Notes that a run that was held, or waited for a person, acts. One that only queued was said to run already.
-    fn began(&mut self, id: &RunId, start: &Start, now: Timestamp) {
-        let Some(finding) = self.following(id, "run", now) else { return };
-        let was_said = self.origins.get(id).and_then(|at| self.findings.get(*at)).is_some_and(|at| at.outcome == "run");
-        if !was_said {
+    fn approves(&self) -> bool {
+        false
+    }
+
+    fn decided(&mut self, event: &Arc<Event>, decisions: &Decisions, now: Timestamp) {
+        if let Some(newest) = decisions.late_since {
+            let (reason, _) = reason(&Outcome::Late { newest });
+            self.about_event(now, "late", reason);
+        }
+        for decision in &decisions.each {
+            self.about_rule(now, decision, event);
+        }
+    }
+
+    fn started(&mut self, run: &RunId, start: &Start, waited: bool, now: Timestamp) {
+        // One that only queued was said to run already.
+        let was_said =
+            self.origins.get(run).and_then(|at| self.findings.get(*at)).is_some_and(|at| at.outcome == "run");
+        if waited
+            && !was_said
+            && let Some(finding) = self.following(run, "run", now)
+        {
             self.findings.push(Finding { steps: steps_of(Some(&start.plan.to_json())), ..finding });
         }
     }
 
-    /// What became of a run that waited, as far as it is known from what was decided first.
-    fn following(&self, run: &RunId, outcome: &'static str, at: Timestamp) -> Option<Finding> {
+    fn ended(&mut self, run: &RunId, end: RunEnd, reason: Option<&str>, now: Timestamp) {
+        // That a run succeeds goes without saying.
+        if end != RunEnd::Succeeded
+            && let Some(finding) = self.following(run, end.name(), now)
+        {
+            self.findings.push(Finding { reason: reason.map(str::to_owned), ..finding });
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// An event comes.
+    fn begin(&mut self, number: usize, now: Timestamp) {
+        self.during = number;
+        self.at = now;
+        self.moment += 1;
+    }
+
+    /// The moment that `now` belongs to.
+    fn moment(&mut self, now: Timestamp) -> usize {
+        if now != self.at {
+            self.at = now;
+            self.moment += 1;
+        }
+        self.moment
+    }
+
+    /// What became of a run, as far as it is known from what was decided first.
+    fn following(&mut self, run: &RunId, outcome: &'static str, at: Timestamp) -> Option<Finding> {
+        let moment = self.moment(at);
         let origin = self.findings.get(*self.origins.get(run)?)?;
         Some(Finding {
             during: self.during,
-            moment: self.moment,
+            moment,
             at,
             outcome,
+            because: None,
             reason: None,
             until: None,
             steps: None,
@@ -251,11 +215,12 @@ impl<'w> Course<'w> {
         })
     }
 
-    fn about_event(&mut self, event: usize, at: Timestamp, outcome: &'static str, reason: Option<String>) {
+    fn about_event(&mut self, at: Timestamp, outcome: &'static str, reason: Option<String>) {
+        let moment = self.moment(at);
         self.findings.push(Finding {
-            event,
-            during: event,
-            moment: self.moment,
+            event: self.during,
+            during: self.during,
+            moment,
             at,
             rule: None,
             outcome,
@@ -268,7 +233,7 @@ impl<'w> Course<'w> {
         });
     }
 
-    fn about_rule(&mut self, number: usize, at: Timestamp, decision: &Decision, event: &Event) {
+    fn about_rule(&mut self, at: Timestamp, decision: &Decision, event: &Event) {
         let Decision { rule, decided, state, .. } = decision;
         let (reason, until) = reason(&decided.outcome);
         let target = match (&decided.reservation, &decided.outcome) {
@@ -281,10 +246,11 @@ impl<'w> Course<'w> {
         if let Some(reservation) = &decided.reservation {
             self.origins.insert(reservation.run.clone(), self.findings.len());
         }
+        let moment = self.moment(at);
         self.findings.push(Finding {
-            event: number,
-            during: number,
-            moment: self.moment,
+            event: self.during,
+            during: self.during,
+            moment,
             at,
             rule: Some(rule.id.to_string()),
             outcome: decided.outcome.name(),
@@ -296,13 +262,6 @@ impl<'w> Course<'w> {
             follows: false,
         });
     }
-}
-
-/// What a run that starts at once does.
-fn start_of(decision: Decision, event: &Arc<Event>) -> Option<(RunId, Start)> {
-    let Decision { rule, decided, plan, state } = decision;
-    let run = decided.reservation?.run;
-    Some((run, Start { rule, plan: plan?, event: state.unwrap_or_else(|| Arc::clone(event)) }))
 }
 
 /// The steps of a plan as JSON.

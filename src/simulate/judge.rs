@@ -15,6 +15,7 @@ pub(super) fn judge(
     answers_for: &BTreeSet<&str>,
 ) -> Vec<Problem> {
     let mut problems: Vec<Problem> = expectations(test).filter_map(|one| cannot_come(one, world)).collect();
+    problems.extend(test.runs.iter().filter_map(|run| no_such_run(&run.rule, test, world)));
     if !problems.is_empty() {
         return problems;
     }
@@ -47,6 +48,15 @@ fn cannot_come(expectation: &Expectation, world: World<'_>) -> Option<Problem> {
         Some(_) => return None,
     };
     Some(Problem { place: expectation.place.clone(), message, differences: Vec::new() })
+}
+
+/// That a test tells of runs of a rule that there is not.
+fn no_such_run(rule: &str, test: &TestCase, world: World<'_>) -> Option<Problem> {
+    if world.rules.get(&RuleId::new(rule)).is_some() {
+        return None;
+    }
+    let message = format!("`runs` names a rule `{rule}`, and there is none");
+    Some(Problem { place: test.place.clone(), message, differences: Vec::new() })
 }
 
 /// Findings, and which of them an expectation speaks of.

@@ -252,6 +252,12 @@ pub(crate) fn folder_of(text: &str) -> tempfile::TempDir {
         fs::write(&script, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     }
+    for named in text.split("steps_from: ").skip(1) {
+        let (module, function) = named.lines().next().unwrap().split_once("::").unwrap();
+        let mut all = documents().into_iter().flat_map(|document| blocks(&read(&document)));
+        let script = all.find(|(words, text)| words == "rhai" && text.contains(&format!("fn {function}(")));
+        fs::write(path(&format!("scripts/{module}.rhai")), script.unwrap().1).unwrap();
+    }
     fs::write(path("stanch.yaml"), CONFIG).unwrap();
     fs::write(path("rules/example.yaml"), text).unwrap();
     folder

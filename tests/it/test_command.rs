@@ -166,3 +166,69 @@ fn control_characters_are_never_printed_raw() {
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
     assert!(!both(&output).contains('\u{1b}'), "{:?}", both(&output));
 }
+
+#[test]
+fn watching_runs_the_tests_again_when_something_they_read_changes() {
+    use std::io::{BufRead as _, BufReader};
+    let folder = folder(PASSING);
+    let mut child = crate::support::stanch()
+        .args(["test", "--watch", "-c"])
+        .arg(folder.path("stanch.yaml"))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let (send, results) = std::sync::mpsc::channel();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Reading ends with the child, which this test ends.
+    std::thread::spawn(move || {
+        lines.map_while(Result::ok).filter(|line| line.contains(" passed, ")).try_for_each(|line| send.send(line))
+    });
+    let next = || results.recv_timeout(std::time::Duration::from_secs(30)).expect("the tests to run again");
+    assert_eq!(next(), "2 passed, 0 failed");
+    folder.write("rules/push.json", &push("dev", "x"), 0o644);
+    assert_eq!(next(), "0 passed, 2 failed");
+    folder.write(
+        "rules/rules.yaml",
+        &format!("{RULE}{PASSING}").replace("not: dev", "not: test").replace("no-such-folder/mark", "x"),
+        0o644,
+    );
+    assert_eq!(next(), "2 passed, 0 failed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+const FATES: &str = r#"
+tests:
+  - name: three failures open the breaker
+    runs: [ { rule: mark, ends: failed } ]
+    events:
+      - { event: push.json, fresh: true, with: { incident.incident_id: a } }
+      - { event: push.json, fresh: true, with: { incident.incident_id: b } }
+      - { event: push.json, fresh: true, with: { incident.incident_id: c } }
+      - { event: push.json, fresh: true, with: { incident.incident_id: d } }
+    expect:
+      - { rule: mark, outcome: run }
+      - { rule: mark, outcome: failed }
+      - { rule: mark, outcome: run }
+      - { rule: mark, outcome: run }
+      - { rule: mark, outcome: suppressed, because: breaker }
+  - name: a second run waits for one that lasts
+    runs: [ { rule: mark, takes: 20m }, { rule: mark } ]
+    events:
+      - { event: push.json, fresh: true, with: { incident.incident_id: a } }
+      - { event: push.json, fresh: true, with: { incident.incident_id: b } }
+    expect: [ { rule: mark, outcome: run }, { rule: mark, outcome: run }, { rule: mark, outcome: expired } ]
+"#;
+
+#[test]
+fn tests_can_tell_how_runs_go() {
+    let output = folder(FATES).run(&["test"]);
+    assert!(output.status.success(), "{}", both(&output));
+    let wrong = folder(&FATES.replace("ends: failed", "ends: badly")).run(&["test"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("`ends` cannot be `badly`"), "{}", both(&wrong));
+    let typo = folder(&FATES.replace("rule: mark, takes", "rule: mrak, takes")).run(&["test"]);
+    assert_eq!(typo.status.code(), Some(1));
+    assert!(stdout(&typo).contains("`runs` names a rule `mrak`"), "{}", both(&typo));
+}

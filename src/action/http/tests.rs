@@ -33,6 +33,7 @@ impl Peer {
             redactor: Arc::new(Redactor::new([SECRET]).expect("it builds")),
             own_program: "/proc/self/exe".into(),
             isolation: Default::default(),
+            ssh: crate::action::SshSettings::default(),
         };
         Self { server, settings, timeout: Duration::from_secs(60) }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{RUN_MARK, table};
-use crate::action::{Actor, Attempt, Expected, Settings, Stop, Stopper};
+use crate::action::{Actor, Attempt, Expected, Settings, SshSettings, Stop, Stopper};
 use crate::journal::record::{RunId, StepResult};
 use crate::plan::{Call, ProcessCall, RunCall, ShellCall, StdinCall};
 use crate::report::redact::Redactor;
@@ -59,6 +59,7 @@ impl Case {
                 redactor: Arc::new(Redactor::none()),
                 own_program: "/proc/self/exe".into(),
                 isolation: Default::default(),
+                ssh: SshSettings::default(),
             },
             stopper: Arc::new(stopper),
             stop,

@@ -19,6 +19,9 @@ pub(in crate::admin) struct Ready {
     rules: usize,
     /// What is paused: nothing of it starts, though pushes are taken and decided.
     paused: Vec<PauseView>,
+    /// What a person should look at although the engine works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// The type of the metrics.
@@ -44,11 +47,18 @@ async fn readiness(handle: &Handle) -> Result<Ready, String> {
         status: "ready",
         rules: in_force.rules.rules.len(),
         paused: history.pauses.iter(now).map(PauseView::of).collect(),
+        note: None,
     });
     match ready.await {
-        Ok(ready) => Ok(ready),
+        Ok(ready) => Ok(Ready { note: reload_note(handle), ..ready }),
         Err(error) => Err(format!("the deciding task does not answer: {error}")),
     }
+}
+
+/// That what lies on disk is not in force, if so. The engine goes on with what it has, so it is ready all the same.
+fn reload_note(handle: &Handle) -> Option<String> {
+    let refused = handle.refused_reload()?;
+    Some(format!("the reload at {} was refused, and the rules before it stay in force: {}", refused.at, refused.reason))
 }
 
 pub(in crate::admin) async fn metrics(call: Call) -> Response {

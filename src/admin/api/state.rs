@@ -10,7 +10,7 @@ use super::{ApiError, answer};
 use crate::admin::answer::Done;
 use crate::admin::request::from_json;
 use crate::admin::table::Call;
-use crate::admin::views::{PauseView, StatusView};
+use crate::admin::views::{PauseView, RefusedReloadView, StatusView};
 use crate::engine::Handle;
 use crate::journal::history::Pause;
 use crate::journal::record::PauseScope;
@@ -73,8 +73,10 @@ pub(in crate::admin) async fn status(call: Call) -> Response {
 
 /// The state of the engine as a whole.
 pub(in crate::admin) async fn status_of(handle: &Handle) -> Result<StatusView, ApiError> {
+    let refused = handle.refused_reload();
+    let reload_refused = refused.map(|refused| RefusedReloadView { at: refused.at, reason: refused.reason.clone() });
     let view = handle
-        .inspect(|history, in_force, now| StatusView {
+        .inspect(move |history, in_force, now| StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             generation: in_force.rules.generation,
             rules: in_force.rules.rules.len(),
@@ -84,6 +86,7 @@ pub(in crate::admin) async fn status_of(handle: &Handle) -> Result<StatusView, A
             runs_active: history.runs.active_len(),
             runs_waiting: history.runs.waiting_len(),
             approvals_waiting: history.runs.waiting().filter(|(_, run)| run.awaits_approval()).count(),
+            reload_refused,
         })
         .await?;
     Ok(view)

@@ -62,7 +62,7 @@ impl Stage {
         let log = Log { format: LogFormat::Auto, level: "error".into() };
         logging::init(&log, Arc::clone(&redactor)).map_err(|error| fail(&error))?;
         let own_binary = serve::own_binary()?;
-        let options = Options { dry_run: false, listen: None, own_binary, redactor };
+        let options = Options { dry_run: false, listen: None, own_binary, redactor, read_from: None };
         let (engine, config) = start(folder, &options).await?;
         let handle = engine.handle();
         let (stop_admin, stopping) = watch::channel(false);

@@ -1,6 +1,7 @@
 //! Addresses, networks, hosts and URLs.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -10,6 +11,20 @@ use crate::rule::yaml::values::LIST_MAX;
 
 /// The networks that a machine reaches itself by.
 const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1/128"];
+
+/// `ssh`: the config of the SSH client.
+pub(super) fn ssh(reader: &Reader<'_>, node: &Node) -> Option<PathBuf> {
+    let fields = Fields::open(reader.doc, node, "`ssh`")?;
+    let config = fields
+        .require(
+            "config",
+            "say which file: `ssh: { config: ssh_config }`, or leave the section out for the client's own",
+        )
+        .and_then(|node| reader.doc.text(node, "`ssh.config`"))
+        .map(|written| reader.absolute(written));
+    fields.close();
+    config
+}
 
 /// A list of presets, addresses and networks.
 pub(super) fn list(doc: &Doc, node: &Node, what: &str) -> Vec<IpNet> {

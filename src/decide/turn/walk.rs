@@ -71,7 +71,7 @@ impl Walk {
             match readiness(run, rules, settings, history, &self.blocked, now) {
                 Readiness::NotYet => {}
                 Readiness::Blocked => {
-                    self.blocked.insert(run.gate.clone());
+                    self.blocked.extend(run.gates().cloned());
                 }
                 Readiness::Expired => {
                     let reason = format!("it waited until {}, its limit", run.expires);
@@ -79,7 +79,7 @@ impl Walk {
                 }
                 Readiness::Ready => match self.decide_again(id, run, history, rules, settings, now, &load)? {
                     Turn::Wait => {
-                        self.blocked.insert(run.gate.clone());
+                        self.blocked.extend(run.gates().cloned());
                     }
                     Turn::Start(start) => return Ok(Some(Next::Start { run: id.clone(), start })),
                     Turn::End { end, reason } => return Ok(Some(Next::End { run: id.clone(), end, reason })),

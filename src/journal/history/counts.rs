@@ -19,7 +19,7 @@ struct Entry {
     at: Timestamp,
     until: Timestamp,
     run: RunId,
-    target: Arc<str>,
+    targets: Arc<[String]>,
 }
 
 /// Whose count it is: a rule's, its dry-run's, or one across all rules.
@@ -69,7 +69,10 @@ impl Window<'_> {
 
     /// The distinct targets, but for those of `run` alone.
     pub fn targets(&self, without: &RunId) -> HashSet<&str> {
-        self.iter().filter(|entry| entry.run != *without).map(|entry| &*entry.target).collect()
+        self.iter()
+            .filter(|entry| entry.run != *without)
+            .flat_map(|entry| entry.targets.iter().map(String::as_str))
+            .collect()
     }
 
     /// When the oldest run in the window began.
@@ -116,7 +119,7 @@ impl Counts {
             at,
             until: reservation.counted_until,
             run: reservation.run.clone(),
-            target: reservation.target.as_str().into(),
+            targets: reservation.acted_on().into(),
         };
         let owner = if dry { Owner::DryRun(rule.clone()) } else { Owner::Rule(rule.clone()) };
         for key in &reservation.keys {

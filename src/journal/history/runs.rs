@@ -82,6 +82,10 @@ pub struct Run {
     pub locks: Vec<String>,
     /// The lock that its own rule limits.
     pub gate: String,
+    /// The further ones, where it acts on several targets.
+    pub more_gates: Vec<String>,
+    /// What its `each` steps go over.
+    pub items: Vec<String>,
     /// Where it stands.
     pub state: RunState,
     /// Whether a person allowed it.
@@ -109,6 +113,11 @@ impl Run {
     /// Whether nothing of it was started.
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, RunState::Waiting(_))
+    }
+
+    /// The locks that its own rule limits.
+    pub fn gates(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.gate).chain(&self.more_gates)
     }
 
     /// Whether it waits for a person.
@@ -261,6 +270,8 @@ impl Runs {
             target: reservation.target.clone(),
             locks: reservation.locks.clone(),
             gate: reservation.gate.clone(),
+            more_gates: reservation.more_gates.clone(),
+            items: reservation.items.clone(),
             state: RunState::Waiting(waits),
             approved: false,
             decided_at: at,

@@ -168,7 +168,14 @@ fn what_the_state_of_a_run_rules_out_is_refused_and_told_of() {
     let intended = world.records.iter().find(|(_, _, record)| matches!(record, Record::RunIntended { .. })).unwrap();
     let (again, approved) = (intended.2.clone(), Record::Approved { run: run.clone(), by: "ops".into(), reason: None });
     let resumed = Record::RunResumed { run: run.clone(), from_step: 0, generation: 1 };
-    let step = Record::StepStarted { run: run.clone(), phase: Phase::Steps, step: 0, name: "x".into(), attempt: 1 };
+    let step = Record::StepStarted {
+        run: run.clone(),
+        phase: Phase::Steps,
+        step: 0,
+        each: None,
+        name: "x".into(),
+        attempt: 1,
+    };
     let now = world.now;
     let before = world.history.clone();
     let mut refusals = Vec::new();

@@ -56,7 +56,7 @@ codes! {
     STEP_KIND = "step-kind": "A step does not have exactly one action.";
     FLASHDUTY_MISSING = "flashduty-missing":
         "A rule needs the Open API of Flashduty, and the config has no `flashduty` section.";
-    NOT_AVAILABLE = "not-available": "A part of the language is not available in this version.";
+    UNKNOWN_STEP = "unknown-step": "A condition or template names a step that has not run where it is read, or a result that no step has.";
     PROGRAM_MISSING = "program-missing": "A program or script of the rules does not exist.";
     PROGRAM_NOT_HERE = "program-not-here": "A program of the system is not installed on this machine.";
     PROGRAM_UNSAFE = "program-unsafe": "A program or script is not executable, or others could change it.";

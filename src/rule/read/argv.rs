@@ -15,14 +15,23 @@ use crate::rule::trust::Sealed;
 use crate::rule::yaml::Node;
 use table::{FIND_EXEC, INTERPRETERS, Interpreter, Operand, WRAPPERS, Wrapper};
 
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// On this machine, so that a script it names can be looked at.
+    Here,
+    /// On another one.
+    Elsewhere,
+}
+
 /// Checks the arguments of a step; `nodes` are where they are written. Gives the scripts of the rules that it names.
-pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template]) -> Vec<Arc<Sealed>> {
+pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template], runs: Runs) -> Vec<Arc<Sealed>> {
     let args: Vec<Arg<'_>> = nodes
         .iter()
         .zip(argv)
-        .map(|(node, template)| Arg { node, text: template.source(), literal: template.is_literal() })
+        .map(|(node, template)| Arg { node, text: template.source(), literal: template.is_constant() })
         .collect();
-    let mut check = Check { reader, refused: false, scripts: Vec::new() };
+    let mut check = Check { reader, runs, returned: reader.cx.is_returned, refused: false, scripts: Vec::new() };
     check.command(&args);
     if !check.refused {
         warn_of_options(reader, &args);
@@ -39,6 +48,9 @@ struct Arg<'a> {
 
 struct Check<'r> {
     reader: &'r Reader<'r>,
+    runs: Runs,
+    /// Whether the arguments are finished texts, so that one that is not literal is what a program will really see.
+    returned: bool,
     refused: bool,
     scripts: Vec<Arc<Sealed>>,
 }
@@ -91,7 +103,7 @@ impl Check<'_> {
                 let takes_next =
                     !text.starts_with("--") && text.chars().last().is_some_and(|last| wrapper.valued.contains(last));
                 at += if takes_next { 2 } else { 1 };
-            } else if wrapper.name == "env" && text.split_once('=').is_some_and(|(name, _)| !name.contains("{{")) {
+            } else if wrapper.name == "env" && self.is_assignment(arg) {
                 at += 1;
             } else if operands > 0 {
                 operands -= 1;
@@ -101,6 +113,17 @@ impl Check<'_> {
             }
         }
         self.command(args.get(at..).unwrap_or_default());
+    }
+
+    /// Whether `env` sets a variable by it whose name no event can choose.
+    fn is_assignment(&self, arg: &Arg<'_>) -> bool {
+        let names = arg.text.split_once('=').is_some_and(|(name, _)| !name.contains("{{"));
+        names && (arg.literal || !self.returned)
+    }
+
+    /// Whether a value that a script put together would be read as an option here.
+    fn is_made_option(&self, arg: &Arg<'_>) -> bool {
+        self.returned && !arg.literal && arg.text.starts_with('-')
     }
 
     fn interpreted(&mut self, interpreter: &Interpreter, name: &str, args: &[Arg<'_>]) {
@@ -118,6 +141,8 @@ impl Check<'_> {
             at += 1;
             if !options_ended && arg.literal && arg.text == "--" {
                 options_ended = true;
+            } else if !options_ended && self.is_made_option(arg) {
+                self.refuse(*arg, &format!("`{name}` would take its value for an option"));
             } else if !options_ended && arg.text.starts_with('-') && arg.text.len() > 1 {
                 let Some(joined) = code_option(interpreter, arg.text) else {
                     at += values_taken(interpreter, arg.text);
@@ -132,7 +157,7 @@ impl Check<'_> {
             } else if interpreter.operand == Operand::Script {
                 if !code_given && !arg.literal {
                     self.refuse(*arg, &format!("`{name}` would run the script that its value names"));
-                } else if !code_given && arg.text.contains('/') {
+                } else if self.runs == Runs::Here && !code_given && arg.text.contains('/') {
                     self.scripts.extend(program::check_script(self.reader, arg.node, arg.text));
                 }
                 // What stands behind the script, or behind the code, is data for it.
@@ -154,6 +179,8 @@ impl Check<'_> {
                 inside = true;
             } else if inside && arg.literal && matches!(arg.text, ";" | "+") {
                 inside = false;
+            } else if self.is_made_option(arg) {
+                self.refuse(*arg, "`find` would take its value for an option");
             } else if inside && !arg.literal {
                 self.refuse(*arg, "`find` would run it as part of a command");
             }
@@ -165,7 +192,7 @@ impl Check<'_> {
         self.reader.doc.error_hint(
             codes::TEMPLATE_AS_CODE,
             arg.node.span.clone(),
-            format!("a template is refused here: {why}"),
+            format!("a value from the event is refused here: {why}"),
             "write a script of your own, and give it the value as an argument or as an environment variable",
         );
     }

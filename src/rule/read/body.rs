@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::super::template::TemplateKind;
 use super::super::{LatePolicy, Mode, Reporting, Rule, RuleId, Verify};
 use super::{
-    Found, Reader, STEPS_MAX, dedupe, flashduty, guards, matching, mode, reporting, script, step, unavailable,
+    Found, Reader, STEPS_MAX, Scope, dedupe, flashduty, guards, matching, mode, reporting, scope, script, step,
+    steps_from,
 };
 use crate::rule::diagnostic::codes;
 use crate::rule::step::Step;
@@ -18,17 +19,10 @@ const VERIFY_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The keys of a rule that say who and what it is for, and nothing of what it does.
 const OF_PEOPLE: &[&str] = &["id", "description", "owner"];
-/// The keys below which steps stand.
-const OF_STEPS: &[&str] = &["steps", "on_success", "on_failure", "verify", "guards", "attempts", "then", "each"];
 
 /// Reads a rule.
 pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
     let doc = reader.doc;
-    {
-        let mut names = reader.cx.step_names.borrow_mut();
-        names.clear();
-        step_names(node, &mut names);
-    }
     let fields = Fields::open(doc, node, "the rule")?;
     let id_node = fields.require("id", "every rule needs an `id`, unique in the rule set");
     let id = id_node.and_then(|node| rule_id(reader, node));
@@ -53,18 +47,29 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
         .and_then(|node| doc.choice(node, "`late`", &[("ignore", LatePolicy::Ignore), ("newest", LatePolicy::Newest)]))
         .unwrap_or_default();
     let guards = fields.get("guards").map(|node| guards::read(reader, node, has_target)).unwrap_or_default();
-    let steps = if fields.has("steps_from") {
-        unavailable::steps_from(reader, &fields);
-        fields.get("steps").map(|node| steps(reader, node, "`steps`")).unwrap_or_default()
+    let acting = Reader { scope: Scope { each: true, ..reader.scope }, ..*reader };
+    let steps_from = fields.entry("steps_from");
+    let steps = if let (Some((key, _)), true) = (steps_from, fields.has("steps")) {
+        let hint = "a function that returns the steps returns all of them";
+        doc.error_hint(codes::INVALID_VALUE, key.span.clone(), "a rule has either `steps` or `steps_from`", hint);
+        fields.get("steps").map(|node| steps(&acting, node, "`steps`")).unwrap_or_default()
+    } else if fields.has("steps_from") {
+        Vec::new()
     } else {
         fields
             .require("steps", "say what it does: `steps: [ { run: [./scripts/heal.sh] } ]`")
-            .map(|node| steps(reader, node, "`steps`"))
+            .map(|node| steps(&acting, node, "`steps`"))
             .unwrap_or_default()
     };
-    let verify = fields.get("verify").and_then(|node| verify(reader, node));
-    let on_success = fields.get("on_success").map(|node| steps_after(reader, node, "`on_success`")).unwrap_or_default();
-    let on_failure = fields.get("on_failure").map(|node| steps_after(reader, node, "`on_failure`")).unwrap_or_default();
+    let steps_from = steps_from.and_then(|(_, node)| steps_from::read(reader, node));
+    let mut ran = scope::names(&steps);
+    let behind = Scope { returned: fields.has("steps_from"), ..reader.scope };
+    let after = Reader { scope: Scope { steps: Some(&ran), ..behind }, ..*reader };
+    let verify = fields.get("verify").and_then(|node| verify(&after, node));
+    ran.extend(verify.iter().flat_map(|verify| scope::names(&verify.steps)));
+    let after = Reader { scope: Scope { steps: Some(&ran), ..behind }, ..*reader };
+    let on_success = fields.get("on_success").map(|node| steps_after(&after, node, "`on_success`")).unwrap_or_default();
+    let on_failure = fields.get("on_failure").map(|node| steps_after(&after, node, "`on_failure`")).unwrap_or_default();
     let report = report(reader, &fields);
     fields.close();
 
@@ -81,6 +86,7 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
         late,
         guards,
         steps,
+        steps_from,
         verify,
         on_success,
         on_failure,
@@ -88,23 +94,6 @@ pub(super) fn rule(reader: &Reader<'_>, node: &Node) -> Option<Found> {
         place: doc.place(node.head().start),
     };
     Some(Found { rule, id: id_node.span.clone(), print: print(node) })
-}
-
-/// The names of all steps below a rule.
-fn step_names(node: &Node, names: &mut Vec<String>) {
-    match &node.kind {
-        Kind::List(items) => {
-            for item in items {
-                names.extend(step::name_node(item).map(|(name, _)| name.to_owned()));
-                step_names(item, names);
-            }
-        }
-        Kind::Map(entries) => {
-            let below = entries.iter().filter(|(key, _)| key_text(key).is_some_and(|key| OF_STEPS.contains(&key)));
-            below.for_each(|(_, value)| step_names(value, names));
-        }
-        _ => {}
-    }
 }
 
 /// A digest of what a rule does and when.
@@ -173,10 +162,11 @@ fn rule_id(reader: &Reader<'_>, node: &Node) -> Option<RuleId> {
     None
 }
 
-/// A list of steps that must not be empty.
+/// A list of steps that must not be empty. Each sees those before it.
 pub(super) fn steps(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Step>> {
     let list = reader.doc.list(node, what, STEPS_MAX).unwrap_or_default();
     let mut names: Vec<&str> = Vec::new();
+    let mut ran = reader.scope.steps.unwrap_or_default().to_vec();
     let mut steps: Vec<Arc<Step>> = Vec::with_capacity(list.len());
     for node in list {
         let name = step::name_node(node);
@@ -191,7 +181,9 @@ pub(super) fn steps(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Arc<Ste
             }
             names.push(name);
         }
-        steps.extend(step::read(reader, node).map(Arc::new));
+        let reader = Reader { scope: Scope { steps: Some(&ran), ..reader.scope }, ..*reader };
+        steps.extend(step::read(&reader, node).map(Arc::new));
+        ran.extend(name.map(|(name, _)| name.to_owned()));
     }
     steps
 }

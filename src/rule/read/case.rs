@@ -6,9 +6,12 @@ use serde_json::Value;
 
 use super::{NAMES_MAX, Reader, STEPS_MAX};
 use crate::clock::Timestamp;
+use crate::journal::record::RunEnd;
 use crate::rule::diagnostic::codes;
 use crate::rule::duration;
-use crate::rule::test_case::{Expectation, MORE_OUTCOMES, OUTCOMES, Payload, TestCase, TestEvent, Until};
+use crate::rule::test_case::{
+    Expectation, MORE_OUTCOMES, OUTCOMES, Payload, RUN_ENDS, RunFate, TestCase, TestEvent, Until,
+};
 use crate::rule::yaml::fields::{Fields, key_text, suggestion};
 use crate::rule::yaml::{Kind, Node};
 
@@ -53,6 +56,7 @@ pub(super) fn test(reader: &Reader<'_>, node: &Node) -> Option<TestCase> {
             }
         }
     }
+    let runs = fields.get("runs").map(|node| run_fates(reader, node)).unwrap_or_default();
     let expect_entry = fields.entry("expect");
     let expect = expect_entry.map(|(_, node)| expectations(reader, node));
     let in_events = events.iter().any(|event| event.expect.is_some());
@@ -68,7 +72,24 @@ pub(super) fn test(reader: &Reader<'_>, node: &Node) -> Option<TestCase> {
         _ => {}
     }
     fields.close();
-    Some(TestCase { name: name?.to_owned(), events, expect, place })
+    Some(TestCase { name: name?.to_owned(), events, runs, expect, place })
+}
+
+/// How runs go: `runs: [ { rule: disk-full, ends: failed, takes: 2m } ]`.
+fn run_fates(reader: &Reader<'_>, node: &Node) -> Vec<RunFate> {
+    let doc = reader.doc;
+    let items = doc.list(node, "`runs`", NAMES_MAX).unwrap_or_default();
+    let fate = |item| {
+        let fields = Fields::open(doc, item, "the run")?;
+        let rule = fields.require("rule", "say of which rule: `rule: disk-full`");
+        let rule = rule.and_then(|node| doc.text(node, "`rule`"));
+        let ends = fields.get("ends").and_then(|node| doc.choice(node, "`ends`", RUN_ENDS));
+        let takes = fields.get("takes").and_then(|node| doc.duration(node, "`takes`"));
+        fields.close();
+        let (ends, takes) = (ends.unwrap_or(RunEnd::Succeeded), takes.unwrap_or_default());
+        Some(RunFate { rule: rule?.to_owned(), ends, takes })
+    };
+    items.iter().filter_map(fate).collect()
 }
 
 /// The keys of an element of `events` that is not the event itself.

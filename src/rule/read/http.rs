@@ -55,6 +55,10 @@ fn url(reader: &Reader<'_>, node: &Node) -> Option<(Template, String)> {
     let doc = reader.doc;
     let template = script::template(reader, node, "`url`", TemplateKind::Url)?;
     let text = template.source();
+    // Encoding a value is left to templates and to `query`: in a finished URL it could name another resource.
+    if !reader.refuse_unless_authored(node, text, "`url`") {
+        return None;
+    }
     let refuse = |message: String, hint: &str| {
         doc.error_hint(codes::HTTP_URL, node.span.clone(), message, hint.to_owned());
     };
@@ -126,6 +130,7 @@ fn pairs(
     let entries = reader.doc.entries(node, &format!("`{what}`")).unwrap_or_default();
     let mut read = Vec::with_capacity(entries.len());
     for (name, key, value) in entries {
+        reader.refuse_unless_authored(key, name, &format!("a name in `{what}`"));
         if let Some(problem) = problem(name) {
             reader.doc.error(codes::HTTP_HEADER, key.span.clone(), format!("`{name}` {problem}"));
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Reader, script};
 use crate::event::shape;
-use crate::rule::diagnostic::codes;
+use crate::rule::diagnostic::{Severity, codes};
 use crate::rule::sandbox::Condition;
 use crate::rule::template::Template;
 use crate::rule::yaml::Node;
@@ -56,7 +56,9 @@ fn warn(reader: &Reader<'_>, node: &Node, text: &str, at: usize, path: &str, sli
         Some(start) => within(reader, node, start..start + slip.name.len()),
         None => reader.doc.inside(node, at),
     };
-    reader.doc.warn(slip.code, span, slip.message.clone(), slip.hint.clone());
+    // Whether pushes have a field only they can tell; what the steps are is known.
+    let severity = if slip.code == codes::UNKNOWN_STEP { Severity::Error } else { Severity::Warning };
+    reader.doc.report(severity, slip.code, span, slip.message.clone(), Some(slip.hint.clone()));
 }
 
 /// Where a part of a text value is written.
@@ -115,23 +117,10 @@ fn label(reader: &Reader<'_>, path: &str, name: &str) -> Option<Slip> {
 }
 
 fn step(reader: &Reader<'_>, rest: &str) -> Option<Slip> {
-    let (name, behind) = rest.split_once('.').map_or((rest, None), |(name, behind)| (name, Some(behind)));
-    let names = reader.cx.step_names.borrow();
-    if !names.iter().any(|known| known == name) {
-        let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let hint = match nearest(name, &known) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "a step is known to later ones by its `name`".to_owned(),
-        };
-        return Some(Slip {
-            code: codes::UNKNOWN_PATH,
-            before: "steps.".len(),
-            name: name.to_owned(),
-            message: format!("no step of the rule is named `{name}`"),
-            hint,
-        });
-    }
-    let mut found = of(OF_STEP, &format!("steps.{name}"), behind?)?;
+    // A step that has not run is told as an error, by its scope.
+    let (name, behind) = reader.scope.step_in(rest)?;
+    let mut found = of(OF_STEP, &format!("steps.{name}"), behind)?;
+    found.code = codes::UNKNOWN_STEP;
     found.hint = documented(&found.name, OF_STEP);
     Some(found)
 }

@@ -34,14 +34,25 @@ const ENV_REFUSED_PREFIXES: &[&str] = &["LD_", "BASH_FUNC", "STANCH_"];
 
 /// Reads `run`.
 pub(super) fn run(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Option<RunSpec> {
-    let doc = reader.doc;
     let process = process(reader, fields);
+    let (nodes, argv) = arguments(reader, node)?;
+    let (first_node, first) = (nodes.first()?, argv.first()?);
+    let program = program::resolve(reader, first_node, first.source());
+    let mut files = argv::check(reader, nodes, &argv, argv::Runs::Here);
+    files.extend(program::seal(reader, &program));
+    Some(RunSpec { program, argv, files, process: process? })
+}
+
+/// The program and its arguments, and where they are written. The program itself is literal, so that no event chooses
+/// what is run.
+pub(super) fn arguments<'n>(reader: &Reader<'_>, node: &'n Node) -> Option<(&'n [Node], Vec<Template>)> {
+    let doc = reader.doc;
     let nodes = doc.list(node, "`run`", ARGV_MAX)?;
     let read: Vec<Option<Template>> =
         nodes.iter().map(|node| script::argument(reader, node, "an argument of `run`")).collect();
     let argv: Vec<Template> = read.into_iter().collect::<Option<_>>()?;
     let (first_node, first) = (nodes.first()?, argv.first()?);
-    if !first.is_literal() {
+    if !first.is_constant() {
         doc.error_hint(
             codes::TEMPLATE_NOT_LITERAL,
             first_node.span.clone(),
@@ -54,16 +65,21 @@ pub(super) fn run(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Opti
         doc.error(codes::EMPTY, first_node.span.clone(), "the program to run is empty");
         return None;
     }
-    let program = program::resolve(reader, first_node, first.source());
-    let mut files = argv::check(reader, nodes, &argv);
-    files.extend(program::seal(reader, &program));
-    Some(RunSpec { program, argv, files, process: process? })
+    Some((nodes, argv))
 }
 
 /// Reads `shell`.
 pub(super) fn shell(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Option<ShellSpec> {
     let process = process(reader, fields);
+    Some(ShellSpec { script: script_text(reader, node)?, process: process? })
+}
+
+/// Text for a shell, in which no template may stand.
+pub(super) fn script_text(reader: &Reader<'_>, node: &Node) -> Option<String> {
     let text = reader.doc.text(node, "`shell`")?;
+    if !reader.refuse_unless_authored(node, text, "`shell`") {
+        return None;
+    }
     if let Some(at) = ["{{", "{%"].iter().filter_map(|mark| text.find(mark)).min() {
         let span = reader.doc.inside(node, at);
         reader.doc.error_hint(
@@ -74,14 +90,14 @@ pub(super) fn shell(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Op
         );
         return None;
     }
-    Some(ShellSpec { script: text.to_owned(), process: process? })
+    Some(text.to_owned())
 }
 
 /// The keys that `run` and `shell` share.
 fn process(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<ProcessSpec> {
     let doc = reader.doc;
-    let env = fields.get("env").map(|node| env(reader, node)).unwrap_or_default();
-    let stdin = fields.get("stdin").map_or(Some(Stdin::Event), |node| stdin(reader, node));
+    let env = env(reader, fields);
+    let stdin = stdin(reader, fields);
     let base = &reader.cx.config.base;
     let cwd = fields.get("cwd").and_then(|node| Some((node, doc.text(node, "`cwd`")?)));
     if let Some((node, text)) = cwd
@@ -89,29 +105,35 @@ fn process(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<ProcessSpec> {
     {
         doc.error(codes::TEMPLATE_NOT_LITERAL, node.span.clone(), "`cwd` must be literal");
     }
+    if let Some((node, text)) = cwd {
+        reader.refuse_unless_authored(node, text, "`cwd`");
+    }
     let user = fields.get("user").and_then(|node| {
         let name = doc.text(node, "`user`")?;
+        reader.refuse_unless_authored(node, name, "`user`");
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         if !is_name || name.starts_with('-') {
             doc.error(codes::INVALID_VALUE, node.span.clone(), "`user` must be the literal name of an account");
         }
         Some(name.to_owned())
     });
-    let exit_codes = match fields.get("exit_codes") {
-        None => vec![0],
-        Some(node) => doc
-            .list(node, "`exit_codes`", NAMES_MAX)?
-            .iter()
-            .filter_map(|node| doc.int(node, "an exit code", 0..=255))
-            .filter_map(|code| i32::try_from(code).ok())
-            .collect(),
-    };
+    let exit_codes = exit_codes(reader, fields);
     let allow_sudo = reader.flag(fields, "allow_sudo");
     let cwd = cwd.map_or_else(|| base.clone(), |(_, text)| base.join(text));
-    Some(ProcessSpec { env, stdin: stdin?, cwd, user, exit_codes, allow_sudo })
+    Some(ProcessSpec { env, stdin: stdin?, cwd, user, exit_codes: exit_codes?, allow_sudo })
 }
 
-fn stdin(reader: &Reader<'_>, node: &Node) -> Option<Stdin> {
+/// `exit_codes`, by default 0 alone.
+pub(super) fn exit_codes(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Vec<i32>> {
+    let Some(node) = fields.get("exit_codes") else { return Some(vec![0]) };
+    let codes = reader.doc.list(node, "`exit_codes`", NAMES_MAX)?.iter();
+    let codes = codes.filter_map(|node| reader.doc.int(node, "an exit code", 0..=255));
+    Some(codes.filter_map(|code| i32::try_from(code).ok()).collect())
+}
+
+/// `stdin`, by default the event.
+pub(super) fn stdin(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Stdin> {
+    let Some(node) = fields.get("stdin") else { return Some(Stdin::Event) };
     match &node.kind {
         Kind::Text { text, .. } if text == "event" => Some(Stdin::Event),
         Kind::Text { text, .. } if text == "none" => Some(Stdin::None),
@@ -122,9 +144,12 @@ fn stdin(reader: &Reader<'_>, node: &Node) -> Option<Stdin> {
     }
 }
 
-fn env(reader: &Reader<'_>, node: &Node) -> Vec<(String, Template)> {
+/// `env`.
+pub(super) fn env(reader: &Reader<'_>, fields: &Fields<'_>) -> Vec<(String, Template)> {
     let mut read = Vec::new();
+    let Some(node) = fields.get("env") else { return read };
     for (name, key, value) in reader.doc.entries(node, "`env`").unwrap_or_default() {
+        reader.refuse_unless_authored(key, name, "the name of a variable");
         if let Some(problem) = env_name_problem(name) {
             let message = format!("`{name}` {problem}");
             reader.doc.error(codes::ENV_NAME, key.span.clone(), message);

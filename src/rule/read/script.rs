@@ -1,5 +1,6 @@
 //! Rhai conditions and templates inside YAML, with their problems shown where they are written.
 
+use super::scope::UnknownStep;
 use super::{Reader, paths};
 use crate::rule::diagnostic::codes;
 use crate::rule::sandbox::Condition;
@@ -23,10 +24,21 @@ pub(super) fn condition(reader: &Reader<'_>, node: &Node, what: &str) -> Option<
         );
         return None;
     }
+    if !reader.refuse_unless_authored(node, text, what) {
+        return None;
+    }
     let mut known = reader.cx.conditions.borrow_mut();
-    let compiled = known.entry(text.to_owned()).or_insert_with(|| reader.cx.sandbox.compile_or_every_problem(text));
+    let item = reader.scope.item;
+    let compiled = known
+        .entry((item.map(str::to_owned), text.to_owned()))
+        .or_insert_with(|| reader.cx.sandbox.compile_or_every_problem(text, item));
     match compiled {
         Ok(condition) => {
+            for (path, line, column) in condition.paths() {
+                if let Some(problem) = reader.scope.unknown_step(path) {
+                    report(reader, doc.inside(node, offset_of(text, *line, *column)), what, &problem);
+                }
+            }
             if !matches!(node.kind, Kind::Bool(_)) {
                 paths::of_condition(reader, node, text, condition);
             }
@@ -81,10 +93,28 @@ pub(super) fn argument(reader: &Reader<'_>, node: &Node, what: &str) -> Option<T
     parse(reader, node, text, what, TemplateKind::Text)
 }
 
-/// Checks the text of `node` as a template.
+/// Checks the text of `node` as a template. What a function returned is a value already, and never parsed as one.
 pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, kind: TemplateKind) -> Option<Template> {
+    if reader.cx.is_returned {
+        let from_event = !reader.is_authored(text);
+        if !from_event && text.contains("{{") {
+            reader.doc.error_hint(
+                codes::INVALID_TEMPLATE,
+                node.span.clone(),
+                format!("{what} holds a template, and what a function returns is not rendered"),
+                "put the value itself into the text",
+            );
+            return None;
+        }
+        return Some(Template::data(text, kind, from_event));
+    }
     match Template::parse(text, kind) {
         Ok(template) => {
+            for path in template.names() {
+                if let Some(problem) = reader.scope.unknown_step(path) {
+                    report(reader, reader.doc.inside(node, place_of(text, path)), what, &problem);
+                }
+            }
             paths::of_template(reader, node, text, &template);
             Some(template)
         }
@@ -94,4 +124,20 @@ pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, ki
             None
         }
     }
+}
+
+/// Says that a step is named which has not run there.
+fn report(reader: &Reader<'_>, span: std::ops::Range<usize>, what: &str, problem: &UnknownStep) {
+    reader.doc.error_hint(codes::UNKNOWN_STEP, span, format!("{what}: {}", problem.message), problem.hint.clone());
+}
+
+/// The byte at which a template reads `path`, which begins with `steps`: where that name is followed by the step's.
+fn place_of(text: &str, path: &str) -> usize {
+    let step = path.split('.').nth(1).unwrap_or_default();
+    let mut places = text.match_indices("steps").map(|(at, _)| at);
+    let is_it = |at: &usize| {
+        let rest = text.get(at + "steps".len()..).unwrap_or_default();
+        rest.trim_start_matches(['.', '[', '"', '\'', ' ']).starts_with(step)
+    };
+    places.clone().find(is_it).or_else(|| places.next()).unwrap_or(0)
 }

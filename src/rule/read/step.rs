@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Reader, flashduty, http, process, script, unavailable};
+use super::{Reader, each, flashduty, http, process, script, ssh};
 use crate::rule::diagnostic::codes;
-use crate::rule::step::{Action, DEFAULT_TIMEOUT, Retry, Step};
+use crate::rule::step::{Action, DEFAULT_TIMEOUT, EACH_TIMEOUT, Retry, Step};
 use crate::rule::yaml::fields::{Fields, key_text};
 use crate::rule::yaml::{Kind, Node};
 
+/// The keys that say what a step does.
+const KINDS: &[&str] = &["run", "shell", "http", "ssh", "flashduty", "each", "wait"];
 /// How often a step may be tried; more would keep a run, and its locks, for too long.
 const RETRY_ATTEMPTS_MAX: i64 = 20;
 /// The wait after the first failure unless `retry.backoff` says otherwise.
@@ -32,6 +34,7 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node) -> Option<Step> {
     let name = reader.free_text(&fields, "name");
     let timeout_node = fields.get("timeout");
     let timeout = timeout_node.and_then(|node| doc.duration(node, "`timeout`"));
+    let fields_retry = fields.key("retry").map(Node::head);
     let retry = fields.get("retry").and_then(|node| retry(reader, node));
     let condition = fields.get("if").and_then(|node| script::condition(reader, node, "`if`"));
     let idempotent = reader.flag(&fields, "idempotent");
@@ -47,17 +50,20 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node) -> Option<Step> {
             doc.error(codes::INVALID_VALUE, span, "the step waits longer than its `timeout`");
             timeout
         }
+        (Action::Each(_), timeout) => timeout.unwrap_or(EACH_TIMEOUT),
         (_, timeout) => timeout.unwrap_or(DEFAULT_TIMEOUT),
     };
+    if let (Action::Each(_), Some(key)) = (&action, fields_retry) {
+        let message = "an `each` is not tried again as a whole";
+        doc.error_hint(codes::INVALID_VALUE, key, message, "give `retry` to the steps inside it");
+    }
     let place = doc.place(node.head().start);
     Some(Step { name, timeout, retry, condition, idempotent, continue_on_error, action, place })
 }
 
 /// The one action of the step.
 fn action(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Action> {
-    let refused = unavailable::steps(reader, fields);
-    let written: Vec<&str> =
-        ["run", "shell", "http", "flashduty", "wait"].into_iter().filter(|kind| fields.has(kind)).collect();
+    let written: Vec<&str> = KINDS.iter().copied().filter(|kind| fields.has(kind)).collect();
     let mut actions = Vec::new();
     if let Some(node) = fields.get("run") {
         actions.extend(process::run(reader, fields, node).map(Action::Run));
@@ -68,25 +74,30 @@ fn action(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Action> {
     if let Some(node) = fields.get("http") {
         actions.extend(http::read(reader, node).map(|spec| Action::Http(Box::new(spec))));
     }
+    if let Some(node) = fields.get("ssh") {
+        actions.extend(ssh::read(reader, node).map(|spec| Action::Ssh(Box::new(spec))));
+    }
+    if let Some((key, node)) = fields.entry("each") {
+        actions.extend(each::read(reader, key, node).map(|spec| Action::Each(Box::new(spec))));
+    }
     if let Some((key, node)) = fields.entry("flashduty") {
         actions.extend(flashduty::read(reader, key, node).map(Action::Flashduty));
     }
     if let Some(node) = fields.get("wait") {
         actions.extend(reader.doc.duration(node, "`wait`").map(Action::Wait));
     }
-    match (written.as_slice(), refused) {
-        ([], 0) => {
+    match written.as_slice() {
+        [] => {
             reader.doc.error_hint(
                 codes::STEP_KIND,
                 fields.head(),
                 "the step has no action",
-                "give it one of `run`, `shell`, `http`, `flashduty`, `wait`",
+                "give it one of `run`, `shell`, `http`, `ssh`, `flashduty`, `each`, `wait`",
             );
             None
         }
-        ([_], 0) => actions.pop(),
-        ([], _) => None,
-        (kinds, _) => {
+        [_] => actions.pop(),
+        kinds => {
             if let Some(key) = kinds.last().and_then(|kind| fields.key(kind)) {
                 let message = "the step has more than one action";
                 reader.doc.error_hint(codes::STEP_KIND, key.span.clone(), message, "make it two steps");

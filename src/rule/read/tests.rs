@@ -272,9 +272,9 @@ const ONE_EACH: &[(&str, &str)] = &[
     ("template-not-literal", "rules: [ { id: a, steps: [ { run: [\"{{ x }}\"] } ] } ]\n"),
     ("dedupe-key", "rules: [ { id: a, dedupe: { by: [channel] } } ]\n"),
     ("counts-without-target", "rules: [ { id: a, guards: { rate: { max: 1, per: 1h, by: target } } } ]\n"),
+    ("unknown-step", "rules: [ { id: a, steps: [ { wait: 1s, if: steps.x.ok } ] } ]\n"),
     ("step-kind", "rules: [ { id: a, steps: [ { wait: 1s, shell: x } ] } ]\n"),
     ("flashduty-missing", "rules: [ { id: a, report: true } ]\n"),
-    ("not-available", "rules: [ { id: a, steps_from: a::b } ]\n"),
     ("program-missing", "rules: [ { id: a, steps: [ { run: [./nope.sh] } ] } ]\n"),
     ("program-not-here", "rules: [ { id: a, steps: [ { run: [no-such-program] } ] } ]\n"),
     ("program-unsafe", "rules: [ { id: a, steps: [ { run: [./stanch.yaml] } ] } ]\n"),
@@ -367,8 +367,11 @@ fn a_slip_in_a_path_is_shown_at_its_own_characters() {
     check(&rule("when: alert.title.len > 3 && incident[\"titel\"] == \"\""), &["6:44 unknown-path"]);
     check(&rule("owner: x\nwhen: alerts.some(|a| a.labels.hots == \"x\") && labels.anything == fields.anything"), &[]);
     check(
-        &step("name: probe\nif: steps.prob.exit_code == 0 && steps.probe.exit_cod == 1\nwait: 1s"),
-        &["7:19 unknown-path", "7:54 unknown-path"],
+        &step("name: probe\nwait: 1s").replace(
+            "wait: 1s\n",
+            "wait: 1s\n      - if: steps.prob.ok && steps.probe.exit_cod == 1\n        wait: 1s\n",
+        ),
+        &["8:13 unknown-step", "8:42 unknown-step"],
     );
     check(&step("run: [ls, \"--x={{ incident.titel }}\"]"), &["6:36 unknown-path"]);
 }
@@ -558,10 +561,92 @@ fn flashduty_has_to_be_in_the_config() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused() {
-    check(&step("ssh: { host: a, run: [x] }"), &["6:9 not-available"]);
-    check(&step("each: { in: x, as: y, steps: [] }"), &["6:9 not-available"]);
-    check(&rule("steps_from: a::b"), &["6:5 not-available"]);
+fn a_literal_host_account_or_port_must_be_one() {
+    check(&step("ssh: { host: db-07, user: ops, port: 22, run: [uptime] }"), &[]);
+    check(&step("ssh: { host: \"{{ target }}\", shell: uptime, stdin: none }"), &[]);
+    check(&step("ssh: { host: -oProxyCommand=id, run: [x] }"), &["6:22 invalid-value"]);
+    check(&step("ssh: { host: a, user: \"-l\", run: [x] }"), &["6:31 invalid-value"]);
+    check(&step("ssh: { host: a, port: 70000, run: [x] }"), &["6:31 invalid-value"]);
+    check(&step("ssh: { host: a, run: [\"-x\"] }"), &["6:31 invalid-value"]);
+    check(&step("ssh: { host: a }"), &["6:14 step-kind"]);
+    check(&step("ssh: { host: a, run: [x], shell: x }"), &["6:35 step-kind"]);
+    check(&step("ssh: { host: a, cwd: /tmp, run: [x] }"), &["6:25 unknown-key"]);
+    check(&step("ssh: { host: a, shell: \"echo {{ target }}\" }"), &["6:38 template-in-shell"]);
+    check(&step("ssh: { host: a, run: [\"{{ target }}\"] }"), &["6:31 template-not-literal"]);
+    check(&step("ssh: { host: a, run: [sh, -c, \"{{ target }}\"] }"), &["6:39 template-as-code"]);
+    check(&step("ssh: { host: a, env: { LD_PRELOAD: x }, run: [x] }"), &["6:32 env-name"]);
+    // A script that an interpreter runs over there need not be here.
+    check(&step("ssh: { host: a, run: [sh, ./not-here.sh] }"), &[]);
+}
+
+#[test]
+fn a_list_is_known_before_anything_starts() {
+    let each = |more: &str| step(&format!("each: {{ {more}steps: [ {{ run: [ls, --, \"{{{{ item }}}}\"] }} ] }}"));
+    check(&each("in: labels.hosts, "), &[]);
+    check(&each("in: [a, \"{{ labels.b }}\"], batch: 2, tolerance: 1, "), &[]);
+    check(&each(""), &["6:15 missing-key"]);
+    check(&each("in: \"{{ labels.hosts }}\", "), &["6:21 invalid-script"]);
+    check(&each("in: steps.probe.json, "), &["6:21 unknown-step"]);
+    check(&each("in: [\"{{ steps.probe.stdout }}\"], "), &["6:26 unknown-step"]);
+    check(&each("in: labels.hosts, as: alert, "), &["6:39 invalid-value"]);
+    check(&each("in: labels.hosts, batch: 0, "), &["6:42 invalid-value"]);
+    check(
+        &step("each: { in: labels.hosts, steps: [ { each: { in: labels.hosts, steps: [ { wait: 1s } ] } } ] }"),
+        &["6:46 invalid-value"],
+    );
+    check(&rule("on_failure: [ { each: { in: labels.hosts, steps: [ { wait: 1s } ] } } ]"), &["6:21 invalid-value"]);
+    check(&step("retry: { attempts: 2 }\neach: { in: labels.hosts, steps: [ { wait: 1s } ] }"), &["6:9 invalid-value"]);
+    // The item is a name inside, and only there.
+    let inside = "each: { in: labels.hosts, as: host, steps: [ { if: 'host != \"db-1\"', wait: 1s } ] }";
+    check(&step(inside), &[]);
+    check(&step("if: host == 1\nwait: 1s"), &["6:13 invalid-script"]);
+}
+
+#[test]
+fn a_step_is_known_to_those_behind_it_alone() {
+    let probe = "steps:\n  - { name: probe, run: [ls] }\n";
+    let with_probe = |more: &str| {
+        let lines = format!("{probe}{more}");
+        rule(&lines).replace("    steps: [ { wait: 1s } ]\n", "")
+    };
+    check(
+        &with_probe("  - { name: b, if: steps.probe.exit_code == 0, run: [ls, --, \"{{ steps.probe.stdout }}\"] }"),
+        &[],
+    );
+    check(&with_probe("verify: { within: 1m, steps: [ { if: steps.probe.ok, wait: 1s } ] }"), &[]);
+    check(&with_probe("on_failure: [ { run: [ls, --, \"{{ steps.probe.json.free }}\"] } ]"), &[]);
+    check(&with_probe("  - { if: steps.prob.ok, wait: 1s }"), &["7:15 unknown-step"]);
+    check(&with_probe("  - { run: [ls, --, \"{{ steps.prob.stdout }}\"] }"), &["7:29 unknown-step"]);
+    check(&with_probe("when: steps.probe.ok"), &["7:11 unknown-step"]);
+    check(
+        &with_probe("guards: { attempts: { max: 1, per: 1h, then: [ { if: steps.probe.ok, wait: 1s } ] } }"),
+        &["7:58 unknown-step"],
+    );
+    // A name with a space or a dot is written in brackets.
+    check(&step("name: free space\nrun: [ls]"), &[]);
+    let spaced = "  - { name: a b.c, run: [ls] }\n  - { if: 'steps[\"a b.c\"].ok', run: [ls, --, '{{ steps[\"a b.c\"].stdout }}'] }";
+    check(&with_probe(spaced), &[]);
+}
+
+#[test]
+fn the_steps_that_conditions_name_come_before_them() {
+    let steps = |second: &str| {
+        let list = format!(
+            "steps:\n  - {{ name: a.b, wait: 1s }}\n  - {{ wait: 1s, if: '{second}' }}\n  - {{ name: c, wait: 1s }}"
+        );
+        rule(&list).replacen("    steps: [ { wait: 1s } ]\n", "", 1)
+    };
+    for good in [
+        "steps[\"a.b\"].ok",
+        "steps[\"a.b\"].json.ok.x == 1",
+        "steps[\"a.b\"].exit_code == 0 && labels.x == \"steps.c\"",
+    ] {
+        check(&steps(good), &[]);
+    }
+    check(&steps("true || steps.c.ok"), &["7:34 unknown-step"]);
+    check(&steps("steps[\"a.b\"].exitcode == 0"), &["7:26 unknown-step"]);
+    check(&rule("on_failure: [ { wait: 1s, if: steps.none.ok } ]"), &["6:35 unknown-step"]);
+    check(&rule("on_success: [ { name: x, wait: 1s }, { wait: 1s, if: steps.x.ok } ]"), &[]);
 }
 
 #[test]

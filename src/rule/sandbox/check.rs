@@ -1,6 +1,6 @@
 //! What can be known about a script without running it: what it calls, assigns and reads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, ScriptFuncDef, Stmt};
@@ -50,6 +50,35 @@ fn visit<B>(ast: &AST, mut on_node: impl FnMut(&[ASTNode<'_>]) -> ControlFlow<B>
         }
     });
     found
+}
+
+/// Adds every text that stands in the script as it is: literals, keys of maps, names of properties.
+pub(super) fn texts(ast: &AST, found: &mut HashSet<String>) {
+    let never = visit(ast, |nodes| {
+        match nodes.last() {
+            Some(ASTNode::Expr(Expr::StringConstant(text, _))) => drop(found.insert(text.to_string())),
+            Some(ASTNode::Expr(Expr::DynamicConstant(value, _))) => texts_of(value, found),
+            Some(ASTNode::Expr(Expr::Map(map, _))) => found.extend(map.0.iter().map(|(key, _)| key.name.to_string())),
+            Some(ASTNode::Expr(Expr::Property(property, _))) => drop(found.insert(property.2.to_string())),
+            _ => {}
+        }
+        ControlFlow::<std::convert::Infallible>::Continue(())
+    });
+    debug_assert!(never.is_none());
+}
+
+/// The parser makes lists and maps of constants into one constant.
+fn texts_of(value: &rhai::Dynamic, found: &mut HashSet<String>) {
+    if let Ok(text) = value.as_immutable_string_ref() {
+        found.insert(text.to_string());
+    } else if let Ok(items) = value.as_array_ref() {
+        items.iter().for_each(|item| texts_of(item, found));
+    } else if let Ok(entries) = value.as_map_ref() {
+        for (key, value) in entries.iter() {
+            found.insert(key.to_string());
+            texts_of(value, found);
+        }
+    }
 }
 
 /// Refuses calls of functions that do not exist, functions that would hide one of [`FUNCTIONS`], and closures anywhere

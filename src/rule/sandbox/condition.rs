@@ -91,6 +91,23 @@ impl Condition {
             .map_err(|_| ScriptError::new(&format!("the condition must give a bool, this gives {}", type_name(&value))))
     }
 
+    /// Evaluates it to a list of texts, as an `each` needs one; whole numbers count as text.
+    ///
+    /// # Errors
+    /// The same as of [`Condition::holds`], and a result that is no list, or holds something else.
+    pub fn list(&self, sandbox: &Sandbox, view: &EventView<'_>, extra: Extra<'_>) -> Result<Vec<String>, ScriptError> {
+        let value = self.evaluate(sandbox, view, extra)?;
+        let items = value
+            .as_array_ref()
+            .map_err(|_| ScriptError::new(&format!("the script must give a list, this gives {}", type_name(&value))))?;
+        let text = |item: &Dynamic| match (item.as_immutable_string_ref(), item.as_int()) {
+            (Ok(text), _) => Ok(text.to_string()),
+            (_, Ok(number)) => Ok(number.to_string()),
+            _ => Err(ScriptError::new(&format!("the list must hold texts, and it holds {}", type_name(item)))),
+        };
+        items.iter().map(text).collect()
+    }
+
     /// Evaluates it to whatever it gives.
     pub(super) fn evaluate(
         &self,

@@ -366,13 +366,25 @@ fn a_module_function_can_return_steps() {
     let event = incident();
     let view = EventView::new(&event);
     let extra = Extra { target: None, now: NOW, names: &[] };
-    assert_eq!(
-        sandbox.call("plan", "steps", &view, extra),
-        Ok(json!([{"run": ["./fix.sh", "db-07"], "idempotent": true}, {"wait": 5}]))
-    );
-    assert!(sandbox.call("plan", "odd", &view, extra).is_err());
-    assert!(sandbox.call("plan", "f();sleep", &view, extra).is_err());
+    let call = |function: &str| {
+        let call = sandbox.compile_call("plan", function)?;
+        sandbox.call(&call, &view, extra)
+    };
+    assert_eq!(call("steps"), Ok(json!([{"run": ["./fix.sh", "db-07"], "idempotent": true}, {"wait": 5}])));
+    assert!(call("odd").is_err());
+    assert!(call("f();sleep").is_err());
     assert!(sandbox.has_function("plan", "steps", 1) && !sandbox.has_function("plan", "steps", 2));
+}
+
+#[test]
+fn the_texts_that_stand_in_modules_are_known() {
+    let text = "const TOOL = \"/bin/a\";\nfn f(x) { let m = #{ KEY: [\"in list\", x] }; m.prop = `front ${x} back`; \
+                switch x { 1 => \"in switch\", _ => m[\"index\"] } }\nfn g() { [\"folded\", #{ k: \"deep\" }] }";
+    let sandbox = sandbox(&[("a", text)]).unwrap();
+    for known in ["/bin/a", "KEY", "in list", "prop", "front ", " back", "in switch", "index", "folded", "k", "deep"] {
+        assert!(sandbox.has_text(known), "{known}: {:?}", sandbox.texts().collect::<Vec<_>>());
+    }
+    assert!(!sandbox.has_text("front back") && !sandbox.has_text("bin"));
 }
 
 #[test]

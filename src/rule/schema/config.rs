@@ -39,6 +39,7 @@ pub(super) fn file() -> Mapping {
             key("sources", list(defined("source"), 64), "Where pushes come from.").required(),
             key("flashduty", defined("flashduty"), "The Open API, for writing back."),
             key("http", defined("http"), "What steps of kind `http` may reach."),
+            key("ssh", defined("ssh"), "What steps of kind `ssh` use."),
             key("limits", defined("limits"), "Limits on what is taken and done at once."),
             key("budgets", list_or_empty(defined("budget"), 100), "Caps across rules."),
             key("schedules", named(defined("schedule"), LIST_MAX), "Named times, for `active`."),
@@ -184,6 +185,14 @@ fn sources(schema: &mut Schema) {
                 key("run_link", defined("text"), "What stands before a run's id in the address of its page.")
                     .example("https://bastion.internal/runs/"),
             ],
+        ),
+    );
+    schema.mapping(
+        "ssh",
+        Mapping::new(
+            &["`ssh`"],
+            "What steps of kind `ssh` use.",
+            vec![key("config", defined("text"), "A config of the SSH client.").required().example("ssh_config")],
         ),
     );
     schema.mapping(

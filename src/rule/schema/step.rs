@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::build::{Key, Mapping, Schema, defined, flag, key, list, named, whole, words};
 use super::rule::script;
-use crate::rule::read::STEPS_MAX;
+use crate::plan::EACH_ITEMS_MAX;
+use crate::rule::read::{EACH_BATCH_MAX, STEPS_MAX};
 use crate::rule::yaml::values::LIST_MAX;
 
 /// The kinds of step; each has exactly one of them.
@@ -173,9 +174,13 @@ fn remote(schema: &mut Schema) {
             vec![
                 key("host", defined("text"), "Which host.").required().example("{{ target }}"),
                 key("user", defined("text"), "As which user."),
-                key("port", whole(1, 65_535), "On which port."),
+                key("port", argument(), "On which port."),
                 key("run", list(argument(), 1024), "A program and its arguments, quoted for the far shell."),
                 key("shell", defined("text"), "Text for the far shell. No templates."),
+                key("env", named(argument(), LIST_MAX), "Further environment variables."),
+                key("stdin", defined("text"), "What it reads: event (its JSON), none, or this text.").default("event"),
+                key("exit_codes", list(whole(0, 255), LIST_MAX), "Exit codes that count as success.")
+                    .default(json!([0])),
             ],
         )
         .one_of(&["run", "shell"]),
@@ -186,12 +191,21 @@ fn remote(schema: &mut Schema) {
             &["`each`"],
             "Steps for each element of a list, rolling.",
             vec![
-                key("in", defined("text"), "A Rhai expression that gives the list.").required(),
-                key("as", defined("text"), "The name of the element in the steps.").required().example("host"),
-                key("batch", super::build::count(), "How many at a time.").default(1),
-                key("tolerance", whole(0, i64::from(u32::MAX)), "How many may fail before it stops.").default(0),
+                key(
+                    "in",
+                    json!({ "anyOf": [script(), list(argument(), EACH_ITEMS_MAX)] }),
+                    "A Rhai expression that gives the list, or the elements themselves.",
+                )
+                .required(),
+                key("as", defined("text"), "The name of the element in the steps.").default("item").example("host"),
+                key("batch", whole(1, most(EACH_BATCH_MAX)), "How many at a time.").default(1),
+                key("tolerance", whole(0, most(EACH_ITEMS_MAX)), "How many may fail before it stops.").default(0),
                 key("steps", list(defined("step"), STEPS_MAX), "What is done for each.").required(),
             ],
         ),
     );
+}
+
+fn most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

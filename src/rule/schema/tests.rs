@@ -16,7 +16,7 @@ use crate::rule::yaml::fields::READ;
 use crate::rule::yaml::{Kind, Node, parse};
 
 /// Mappings that no reader opens, because this version refuses the key that leads to them.
-const REFUSED_BY_THE_READER: &[&str] = &["`ssh`", "`each`"];
+const REFUSED_BY_THE_READER: &[&str] = &[];
 
 /// A rule file with every mapping of the language in it.
 const EVERY_KEY: &str = r#"rules:
@@ -57,6 +57,14 @@ const EVERY_KEY: &str = r#"rules:
           url: https://inventory.internal/api/{{ target }}
           json: { host: "{{ target }}", n: [1, null, 2.5, true] }
           expect: { status: [2xx, 404], when: response.json.ok == true }
+      - ssh: { host: "{{ target }}", port: 22, user: ops, run: [uptime, -p], env: { N: 5 }, stdin: none, exit_codes: [0, 1] }
+      - each:
+          in: labels.hosts.split(",")
+          as: host
+          batch: 2
+          tolerance: 1
+          steps: [ { ssh: { host: "{{ host }}", shell: uptime } } ]
+      - each: { in: [a, 5], steps: [ { wait: 1s } ] }
       - wait: 5m
       - flashduty: { ack: true, resolve: { root_cause: full }, snooze: 30m, field: { name: a, value: 1 }, reopen: true }
     report: dry-run

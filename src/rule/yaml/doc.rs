@@ -19,13 +19,22 @@ pub(crate) struct Doc {
     file: Arc<PathBuf>,
     source: Arc<str>,
     lines: LineIndex,
+    /// Where everything stands, if the text is not that of a file.
+    stands_at: Option<Place>,
     found: RefCell<Vec<Diagnostic>>,
 }
 
 impl Doc {
     pub(crate) fn new(file: &Path, source: Arc<str>) -> Self {
         let lines = LineIndex::new(&source);
-        Self { file: Arc::new(file.to_owned()), source, lines, found: RefCell::default() }
+        Self { file: Arc::new(file.to_owned()), source, lines, stands_at: None, found: RefCell::default() }
+    }
+
+    /// A text that was made rather than written, at the place in a file that had it made.
+    pub(crate) fn made(place: Place, source: Arc<str>) -> Self {
+        let lines = LineIndex::new(&source);
+        let file = Arc::clone(&place.file);
+        Self { file, source, lines, stands_at: Some(place), found: RefCell::default() }
     }
 
     pub(crate) fn file(&self) -> &Arc<PathBuf> {
@@ -108,6 +117,9 @@ impl Doc {
 
     /// The place of a byte of the text.
     pub(crate) fn place(&self, at: usize) -> Place {
+        if let Some(place) = &self.stands_at {
+            return place.clone();
+        }
         let position = self.lines.position(&self.source, at);
         Place { file: self.file.clone(), line: position.line, column: position.column }
     }

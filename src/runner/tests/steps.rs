@@ -164,7 +164,8 @@ async fn an_escalation_is_not_verified() {
     let case = Case::new(&format!("    steps: [ {{ shell: exit 0 }} ]\n{guards}\n{verify}{VERIFIED}"));
     let mut intent = case.intent("r-1");
     let then = &intent.rule.guards.attempts.as_ref().expect("it has them").then;
-    intent.plan = plan::steps(then, &EventView::new(&event()), "t", NOW).expect("it renders");
+    intent.plan =
+        plan::steps(then, &plan::EachItems::default(), &EventView::new(&event()), "t", NOW).expect("it renders");
     case.runner.start(intent).expect("it starts");
     assert_eq!(case.ended("r-1").await.end, RunEnd::Succeeded);
     assert_eq!(case.outputs(), ["help"]);

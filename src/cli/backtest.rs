@@ -1,0 +1,165 @@
+//! `stanch backtest`: what a rule set would have done with the events that the journal holds.
+
+mod human;
+mod replay;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{OutputFormat, complain, json};
+use super::{Exit, setup};
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::engine::{Options, settings};
+use crate::journal::FILE_NAME;
+use crate::journal::read::Reader;
+use crate::journal::store::StoreError;
+use crate::rule::load::{Loaded, load, load_paths};
+use crate::rule::{RuleSet, duration};
+use crate::simulate::backtest::{Approvals, Question, Report, Rules, RunModel, WARM_UP};
+
+/// Run a rule set over the journal's recorded events: what would have run, on what, how often, and what is different.
+///
+/// Reads the journal only, also while the daemon runs, and executes nothing. Runs are taken to succeed.
+#[derive(Debug, Args)]
+pub(super) struct Backtest {
+    /// The rule set to try; the config's rules folder unless given.
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
+    /// Only events of this time before the newest one: 7d, 12h. All that are kept unless given.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<Duration>,
+    /// Compare with what this rule set would have done, instead of with what was done.
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// How long each run is taken to last; 0s unless given.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    run_takes: Option<Duration>,
+    /// Whether what asks people is taken to be allowed at once.
+    #[arg(long, value_enum, default_value_t)]
+    approvals: Allow,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: OutputFormat,
+}
+
+/// What people do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Allow {
+    /// They allow everything at once.
+    #[default]
+    Granted,
+    /// They never allow anything.
+    Never,
+}
+
+/// Where the journal lets the report begin and end.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Window {
+    /// Events from then on are counted; `None` stands for all.
+    since: Option<Timestamp>,
+    /// The first record that is read, to begin with filled guards.
+    from_seq: u64,
+    /// The last record that is read.
+    to_seq: u64,
+    /// Records before this number were let go by retention.
+    kept_from_seq: u64,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Answer {
+    window: Window,
+    /// What the rule set was compared with: `recorded`, or a folder.
+    compared_with: String,
+    report: Report,
+}
+
+impl Backtest {
+    pub(super) fn run(self, config: &Path) -> Exit {
+        match self.answer(config) {
+            Err(exit) => exit,
+            Ok(answer) => {
+                match self.format {
+                    OutputFormat::Json => json(&answer),
+                    OutputFormat::Human => human::show(&answer),
+                }
+                Exit::Done
+            }
+        }
+    }
+
+    fn answer(&self, config: &Path) -> Result<Answer, Exit> {
+        let config = setup::config(config)?;
+        let tried = rules(&config, self.rules.as_deref())?;
+        let against = self.against.as_deref().map(|folder| rules(&config, Some(folder))).transpose()?;
+        let settings = settings(&config, &Options::of_reader());
+        let file = config.data.join(FILE_NAME);
+        if !file.exists() {
+            let message = "there is no journal yet: a backtest needs the events that a daemon has recorded";
+            complain(&format!("{} does not exist: {message}", file.display()));
+            return Err(Exit::Journal);
+        }
+        let fail = |error: StoreError| {
+            complain(&error.to_string());
+            Exit::Journal
+        };
+        let reader = Reader::open(&file).map_err(fail)?;
+        let window = self.window(&reader).map_err(fail)?;
+        let approvals = match self.approvals {
+            Allow::Granted => Approvals::Granted,
+            Allow::Never => Approvals::Never,
+        };
+        let question = Question {
+            tried: Rules { rules: &tried, settings: &settings },
+            against: against.as_ref().map(|rules| Rules { rules, settings: &settings }),
+            model: RunModel { takes: self.run_takes.unwrap_or_default(), approvals },
+            from: window.since.unwrap_or_default(),
+            strict_ordering: config.strict_ordering,
+        };
+        let report = replay::replay(&file, reader, question, window.from_seq, window.to_seq).map_err(fail)?;
+        let compared_with = match &self.against {
+            Some(folder) => folder.display().to_string(),
+            None => "recorded".into(),
+        };
+        Ok(Answer { window, compared_with, report })
+    }
+
+    /// The window is counted from the newest push rather than from now, so that the same journal gives the same report.
+    fn window(&self, reader: &Reader) -> Result<Window, StoreError> {
+        let (kept_from_seq, to_seq) = reader.ends()?.map_or((0, 0), |[(first, _), (last, _)]| (first, last));
+        let since = match (self.since, reader.last_push()?) {
+            (Some(since), Some((_, newest))) => Some(newest.minus(since)),
+            _ => None,
+        };
+        let from_seq = since.map_or(Ok(kept_from_seq), |since| reader.first_since(since.minus(WARM_UP)))?;
+        Ok(Window { since, from_seq, to_seq, kept_from_seq })
+    }
+}
+
+/// A rule set: the config's, or that of another folder or file with the config's scripts.
+fn rules(config: &Config, folder: Option<&Path>) -> Result<RuleSet, Exit> {
+    let Loaded { set, diagnostics, sources, .. } = match folder {
+        None => load(config, 1),
+        Some(folder) if folder.is_dir() => {
+            let rules = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+            load(&Config { rules, ..config.clone() }, 1)
+        }
+        Some(file) => load_paths(config, &[file.to_owned()]),
+    };
+    setup::show(&diagnostics, &sources);
+    set.ok_or_else(|| {
+        complain("the rules have errors, so nothing was tried");
+        Exit::No
+    })
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    if text == "0s" {
+        return Ok(Duration::ZERO);
+    }
+    duration::parse(text).map_err(|problem| format!("it {problem}; durations are 30s, 5m, 1h, 7d"))
+}

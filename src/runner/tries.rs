@@ -1,0 +1,153 @@
+//! The tries of one step: doing it, again where it may be, and recording each.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::walk::{At, Walk};
+use super::{name, retry};
+use crate::action::{Attempt, Expected};
+use crate::journal::record::{EachPlace, Record, StepEnd, StepResult};
+use crate::journal::{RecordSink, Refused};
+use crate::plan::Call;
+use crate::rule::step::Action;
+
+impl<S: RecordSink> Walk<S> {
+    pub(super) async fn tries(&mut self, at: At<'_>, call: &Call) -> Result<StepResult, Refused> {
+        let mut nth = 0;
+        loop {
+            nth += 1;
+            let result = self.once(at, call).await?;
+            if !matches!(result.end, StepEnd::Failed | StepEnd::TimedOut) {
+                return Ok(result);
+            }
+            let pause = retry::backoff(at.step.retry, nth, retry::chance());
+            let Some(pause) = pause.filter(|pause| at.window.is_none_or(|window| window.left() > *pause)) else {
+                return Ok(result);
+            };
+            if self.paused(pause).await.is_some() {
+                return Ok(result);
+            }
+        }
+    }
+
+    pub(super) fn next_try(&mut self, at: At<'_>) -> u32 {
+        let tries = self.tries.entry((at.phase as u8, at.index)).or_default();
+        *tries += 1;
+        *tries
+    }
+
+    async fn once(&mut self, at: At<'_>, call: &Call) -> Result<StepResult, Refused> {
+        let attempt = self.next_try(at);
+        self.environment.insert("STANCH_ATTEMPT".into(), attempt.to_string());
+        let (step, each) = self.place(at);
+        let started = Record::StepStarted {
+            run: self.intent.run.clone(),
+            phase: at.phase,
+            step,
+            each,
+            name: self.name(at),
+            attempt,
+        };
+        if self.acted {
+            // With it the end of the step before becomes durable: on a disk that takes nothing more, nothing more is
+            // started.
+            self.shared.sink.append(vec![started]).await?;
+        } else {
+            // The intent was made durable just now.
+            self.shared.sink.append_later(started)?;
+        }
+        self.acted = true;
+        if !self.told_first_action && !matches!(call, Call::Wait(_) | Call::Flashduty(_)) {
+            self.told_first_action = true;
+            let after = self.shared.clock.now().since(self.intent.event.received_at);
+            self.shared.observer.first_action(&self.intent.rule.id, after);
+        }
+        let result = match call {
+            Call::Each(each) => {
+                let watch = crate::clock::Stopwatch::start();
+                let result = self.each(at, each).await?;
+                StepResult { duration_ms: watch.elapsed_ms(), ..result }
+            }
+            Call::Flashduty(call) => self.write_back(at, attempt, call).await?,
+            _ => self.act(at, call).await,
+        };
+        self.record_end(at, attempt, result)
+    }
+
+    async fn act(&self, at: At<'_>, call: &Call) -> StepResult {
+        let settings = self.shared.settings.load_full();
+        let judge_by;
+        let expected = match &at.step.action {
+            Action::Http(spec) => {
+                judge_by = spec.expect_when.as_ref().map(|condition| {
+                    move |response: Value| {
+                        let mut names = self.names();
+                        names.push(("response", response));
+                        self.holds(condition, &names)
+                    }
+                });
+                let when = judge_by.as_ref().map(|judge| judge as &(dyn Fn(Value) -> Result<bool, String> + Sync));
+                Expected { status: &spec.expect_status, when }
+            }
+            Action::Run(_)
+            | Action::Shell(_)
+            | Action::Ssh(_)
+            | Action::Flashduty(_)
+            | Action::Wait(_)
+            | Action::Each(_) => Expected { status: &[], when: None },
+        };
+        let timeout = at.window.map_or(at.step.timeout, |window| at.step.timeout.min(window.left()));
+        let attempt = Attempt {
+            run: &self.intent.run,
+            environment: &self.environment,
+            event_body: &self.intent.event.body,
+            timeout,
+            stop: &self.stop,
+            settings: &settings,
+        };
+        self.shared.actor.act(call, &expected, &attempt).await
+    }
+
+    /// Which step of its phase, and which one inside that.
+    pub(super) fn place(&self, at: At<'_>) -> (usize, Option<EachPlace>) {
+        match &self.item {
+            None => (at.index, None),
+            Some(item) => (item.step, Some(EachPlace { item: self.redacted(&item.value), step: at.index })),
+        }
+    }
+
+    /// What the step is called on record. A rule may hold what it should not.
+    pub(super) fn name(&self, at: At<'_>) -> String {
+        self.redacted(&name::of(at.step))
+    }
+
+    pub(super) fn redacted(&self, text: &str) -> String {
+        self.shared.settings.load().redactor.redact(text).into_owned()
+    }
+
+    pub(super) fn record_end(
+        &mut self,
+        at: At<'_>,
+        attempt: u32,
+        mut result: StepResult,
+    ) -> Result<StepResult, Refused> {
+        if let Some(error) = &mut result.error {
+            *error = self.redacted(error);
+        }
+        let took = Duration::from_millis(result.duration_ms);
+        let (step, each) = self.place(at);
+        self.shared.sink.append_later(Record::StepEnded {
+            run: self.intent.run.clone(),
+            phase: at.phase,
+            step,
+            each,
+            name: self.name(at),
+            attempt,
+            result: result.clone(),
+        })?;
+        self.note_done(at, result.end);
+        self.shared.observer.step_ended(&self.intent.rule.id, at.phase, result.end, took);
+        Ok(result)
+    }
+}
