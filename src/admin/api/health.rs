@@ -18,7 +18,6 @@ pub(in crate::admin) struct Ready {
     /// How many rules are in force. With none, nothing that comes in leads to anything.
     rules: usize,
     /// What is paused: nothing of it starts, though pushes are taken and decided.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     paused: Vec<PauseView>,
     /// What a person should look at although the engine works.
     #[serde(skip_serializing_if = "Option::is_none")]

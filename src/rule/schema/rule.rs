@@ -69,7 +69,7 @@ pub(super) fn add(schema: &mut Schema) {
                 key("on_failure", after(), "What follows when it did not."),
             ],
         )
-        .any_of(&["steps", "steps_from"]),
+        .one_of(&["steps", "steps_from"]),
     );
     schema.mapping(
         "dedupe",
