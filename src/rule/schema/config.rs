@@ -104,6 +104,7 @@ pub(super) fn add(schema: &mut Schema) {
                 key("socket", defined("text"), "The unix socket.").default("data/stanch.sock"),
                 key("listen", address(), "A TCP listener besides it; needs a token.").example("127.0.0.1:8081"),
                 key("token", defined("secret"), "The token for the TCP listener."),
+                key("read_token", defined("secret"), "A token that sees everything and does nothing."),
             ],
         ),
     );
