@@ -124,7 +124,7 @@ fn a_broken_change_is_told_and_the_old_set_goes_on_until_it_is_mended() {
     in_force(&daemon, 1);
     daemon.folder.write("rules/rules.yaml", &rules(&["one", "two"]), 0o644);
     in_force(&daemon, 2);
-    assert_eq!(ask(&daemon, "/readyz"), serde_json::json!({ "status": "ready", "rules": 2 }));
+    assert_eq!(ask(&daemon, "/readyz"), serde_json::json!({ "status": "ready", "rules": 2, "paused": [] }));
 }
 
 #[test]

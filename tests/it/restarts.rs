@@ -164,6 +164,33 @@ fn a_run_whose_unfinished_steps_are_idempotent_goes_on_where_it_was_cut_off() {
 }
 
 #[test]
+fn a_run_of_returned_steps_and_a_list_goes_on_where_it_was_cut_off() {
+    let folder = Folder::with_rules(
+        "rules:\n  - id: slow\n    match: { events: [i_new], channels: [\"*\"] }\n    target: \"{{ labels.resource }}\"\n    steps_from: plans::slow\n",
+    );
+    let plans = r#"
+fn slow(event, target) {
+    [
+        #{ name: "one", shell: "echo one >> log.txt" },
+        #{ name: "all", each: #{ "in": [target + "1", target + "2"], steps: [
+            #{ idempotent: true, shell: "echo two >> log.txt; while [ ! -e go ] && [ -e stanch.yaml ]; do sleep 0.02; done; echo \"$STANCH_ITEM\" >> log.txt" },
+        ] } },
+    ]
+}
+"#;
+    folder.write("scripts/plans.rhai", plans, 0o644);
+    let daemon = folder.start();
+    daemon.accept(&push("e1", "a"));
+    wait_for_two(&daemon, 1);
+    let daemon = daemon.kill().start();
+    daemon.folder.write("go", "", 0o644);
+    let run = daemon.ended("e1");
+    assert_eq!(run["run"]["state"], "succeeded", "{run}");
+    assert!(run["said"][0]["what"].as_str().unwrap().starts_with("went on from step 2"), "{run}");
+    assert_eq!(daemon.stop().read("log.txt"), "one\ntwo\ntwo\na1\ntwo\na2\n");
+}
+
+#[test]
 fn a_run_that_goes_on_and_is_cut_off_each_time_is_given_up() {
     let mut daemon = Folder::with_rules(&slow("        idempotent: true\n")).start();
     daemon.accept(&push("e1", "a"));

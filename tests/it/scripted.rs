@@ -91,9 +91,12 @@ fn a_step_that_nobody_named_is_found_at_load() {
     let checked = Folder::with_rules(&typo).run(&["check"]);
     assert_eq!(checked.status.code(), Some(1));
     let said = both(&checked);
-    for part in
-        ["unknown-step", "no step before this one is named `ful`", "did you mean `full`?", "a step has no `jsn`"]
-    {
+    for part in [
+        "unknown-step",
+        "no step named `ful` has run before this one",
+        "did you mean `full`?",
+        "`steps.probe` has no `jsn`",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }

@@ -644,7 +644,7 @@ fn the_steps_that_conditions_name_come_before_them() {
         check(&steps(good), &[]);
     }
     check(&steps("true || steps.c.ok"), &["7:34 unknown-step"]);
-    check(&steps("steps[\"a.b\"].exitcode == 0"), &["7:26 unknown-step"]);
+    check(&steps("steps[\"a.b\"].exitcode == 0"), &["7:39 unknown-step"]);
     check(&rule("on_failure: [ { wait: 1s, if: steps.none.ok } ]"), &["6:35 unknown-step"]);
     check(&rule("on_success: [ { name: x, wait: 1s }, { wait: 1s, if: steps.x.ok } ]"), &[]);
 }

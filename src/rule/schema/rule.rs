@@ -75,7 +75,7 @@ pub(super) fn add(schema: &mut Schema) {
                 key("report", reporting(), "What is said on the incident about its runs.").example(false),
             ],
         )
-        .any_of(&["steps", "steps_from"]),
+        .one_of(&["steps", "steps_from"]),
     );
     schema.mapping(
         "dedupe",

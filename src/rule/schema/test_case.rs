@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::build::{Mapping, Schema, defined, flag, key, list, list_or_empty, named, words};
 use crate::rule::read::STEPS_MAX;
-use crate::rule::test_case::{MORE_OUTCOMES, OUTCOMES};
+use crate::rule::test_case::{MORE_OUTCOMES, OUTCOMES, RUN_ENDS};
 use crate::rule::yaml::values::LIST_MAX;
 
 pub(super) fn add(schema: &mut Schema) {
@@ -28,6 +28,7 @@ pub(super) fn add(schema: &mut Schema) {
                 key("with", overrides(), "Values on top of each event, by dotted path.")
                     .example(json!({ "incident.labels.resource": "db-07" })),
                 key("fresh", flag(), "Each event gets an id of its own.").default(false),
+                key("runs", list(defined("run-fate"), LIST_MAX), "How the runs of rules go; well and at once unless said."),
                 key("expect", expectations(), "What they led to, in order; [] means nothing."),
             ],
         )
@@ -49,6 +50,18 @@ pub(super) fn add(schema: &mut Schema) {
                 key("with", overrides(), "Values on top of it, by dotted path."),
                 key("fresh", flag(), "It gets an id of its own.").default(false),
                 key("expect", expectations(), "What it led to; [] means nothing."),
+            ],
+        ),
+    );
+    schema.mapping(
+        "run-fate",
+        Mapping::new(
+            &["the run"],
+            "How a run of a rule goes; the last one of a rule stands for all that follow.",
+            vec![
+                key("rule", defined("text"), "Of which rule.").required().example("disk-full"),
+                key("ends", words(RUN_ENDS.iter().map(|(word, _)| *word)), "How it ends.").default("succeeded"),
+                key("takes", defined("duration"), "How long it lasts; nothing unless given.").example("2m"),
             ],
         ),
     );

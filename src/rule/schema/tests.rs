@@ -74,6 +74,7 @@ tests:
   - name: one
     event: fixtures/disk.json
     with: { incident.labels.env: dev }
+    runs: [ { rule: disk-full, ends: failed, takes: 2m } ]
     expect: [ { rule: disk-full, outcome: run, steps: [ { run: [a] } ], until: 30m } ]
   - name: two
     events: [ a.json, { after: 0s, event: { incident: { n: 1 } }, expect: [] }, { incident: { n: 1 } } ]
@@ -93,6 +94,7 @@ sources:
   - { name: own, path: /own, auth: none }
 flashduty: { app_key: { env: FLASHDUTY_APP_KEY }, report: false, run_link: "https://bastion.internal/runs/" }
 http: { allow: ["inventory.internal:443"] }
+ssh: { config: ssh_config }
 limits: { body: 1MiB, connections: 64, runs: 2, output: 512KiB, grace: 1m, step: { files: 64, processes: 99, memory: 64MiB, file_size: 1GiB } }
 budgets: [ { name: whole engine, rate: { max: 200, per: 1h }, blast_radius: { targets: 5, per: 1h, by: target } } ]
 schedules: { night: { days: [fri-mon], dates: [2026-12-31], from: "22:00", to: "07:00", zone: UTC } }
@@ -195,7 +197,7 @@ fn every_key_of_the_readers_is_in_the_schema_and_no_other() {
     for what in of_config.keys().filter(|what| !wanted.contains_key(*what)) {
         known.remove(what);
     }
-    // `http` and `flashduty` of the config were read before those of the steps.
+    // `http`, `ssh` and `flashduty` of the config were read before those of the steps.
     if let Some(http) = known.get_mut("`http`") {
         http.remove("allow");
     }
@@ -203,6 +205,9 @@ fn every_key_of_the_readers_is_in_the_schema_and_no_other() {
         for key in ["api", "app_key", "catch_up", "run_link", "report"] {
             flashduty.remove(key);
         }
+    }
+    if let Some(ssh) = known.get_mut("`ssh`") {
+        ssh.remove("config");
     }
     assert_eq!(known, wanted);
     assert_eq!(of_config, written(&config_schema()));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::rule::load::{Loaded, load};
+use crate::rule::step::Action;
 use crate::rule::view::EventView;
 
 const NOW: Timestamp = Timestamp::from_millis(1_772_625_600_000);
@@ -119,6 +120,60 @@ fn what_is_code_or_is_run_must_stand_in_a_script() {
     );
     // A text of the event that happens to be one of an author's was not written by the event.
     assert!(planned_for("/bin/true", r#"if x == "/bin/true" { [ #{ run: [x] } ] } else { [] }"#).is_ok());
+}
+
+#[test]
+fn a_function_may_send_steps_to_other_hosts_and_over_lists() {
+    let body = r#"[
+        #{ name: "roll", each: #{ "in": [x, "db-08"], "as": "host", batch: 2, steps: [
+            #{ "if": "host != \"db-09\"", shell: "echo \"$STANCH_ITEM\"" },
+            #{ ssh: #{ host: x, user: "ops", run: ["uptime", "--", x] } },
+        ] } },
+        #{ "if": "steps.roll.ok", each: #{ "in": "labels.x.split(\",\")", steps: [ #{ wait: "1s" } ] } },
+    ]"#;
+    let plan = planned(body).unwrap();
+    assert_eq!(plan[0]["each"]["in"], json!(["db-07", "db-08"]));
+    assert_eq!(plan[0]["each"]["steps"]["db-08"][1]["ssh"]["run"], json!(["uptime", "--", "db-07"]));
+    assert_eq!(plan[1]["each"]["in"], json!(["db-07"]));
+    refused("-oProxyCommand=id", r#"[ #{ ssh: #{ host: x, run: ["uptime"] } } ]"#, "at [0].ssh.host");
+    refused("a;id", r#"[ #{ ssh: #{ host: x, run: ["uptime"] } } ]"#, "at [0].ssh.host");
+    refused("id", r#"[ #{ ssh: #{ host: "a", run: [x] } } ]"#, "the program to run must be literal");
+    refused("; id", r#"[ #{ ssh: #{ host: "a", shell: "echo " + x } } ]"#, "`shell` must stand in a script");
+    refused("; id", r#"[ #{ ssh: #{ host: "a", run: ["sh", "-c", "echo " + x] } } ]"#, "would read its value as code");
+    refused("[1]", r#"[ #{ each: #{ "in": x, steps: [ #{ wait: "1s" } ] } } ]"#, "`in` must stand in a script");
+    refused(
+        "it",
+        r#"[ #{ each: #{ "in": ["a"], "as": x, steps: [ #{ wait: "1s" } ] } } ]"#,
+        "`as` must stand in a script",
+    );
+    let message = planned_for("all", r#"[ #{ each: #{ "in": [x], steps: [ #{ wait: "1s" } ] } } ]"#).unwrap_err();
+    assert!(message.contains("would mean everything"), "{message}");
+}
+
+#[test]
+fn a_script_that_a_function_names_is_sealed_when_the_rules_are_loaded() {
+    let sealed = |steps: &str| {
+        let loaded = loaded("steps_from: plan::steps", &format!("fn steps(event) {{ {steps} }}"));
+        let set = loaded.set.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let push = json!({ "event_id": "e", "event_type": "i_new", "incident": { "incident_id": "i" } });
+        let event = crate::event::read(push.to_string().into(), "a".into(), NOW).unwrap();
+        let own = crate::plan::own_steps(&set.rules[0], &set.sandbox, &EventView::new(&event), "t", NOW).unwrap();
+        let Action::Run(run) = &own.steps[0].action else { panic!("{:?}", own.steps) };
+        run.files.len()
+    };
+    assert_eq!(sealed(r#"[ #{ run: ["./scripts/heal.sh"] } ]"#), 1);
+    assert_eq!(sealed(r#"[ #{ run: ["sh", "./scripts/heal.sh"] } ]"#), 1);
+    assert_eq!(sealed(r#"[ #{ run: ["/bin/true"] } ]"#), 0);
+}
+
+#[test]
+fn what_follows_returned_steps_may_ask_for_any_of_them() {
+    let found = |rule: &str| {
+        let loaded = loaded(rule, "fn steps(event) { [ #{ name: \"a\", wait: \"1s\" } ] }");
+        loaded.diagnostics.into_iter().map(|found| found.code).collect::<Vec<_>>()
+    };
+    assert_eq!(found("steps_from: plan::steps\n    on_failure: [ { if: steps.a.ok, wait: 1s } ]"), [""; 0]);
+    assert_eq!(found("steps_from: plan::steps\n    when: steps.a.ok"), ["unknown-step"]);
 }
 
 #[test]
