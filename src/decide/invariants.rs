@@ -250,8 +250,19 @@ impl Account {
 
     fn ended(&mut self, rule: &str, target: &str, end: RunEnd, now: Timestamp) {
         self.last_end.insert((rule.to_owned(), target.to_owned()), now);
-        if end != RunEnd::Succeeded {
+        // An interruption without a crash says nothing of the rule.
+        if !matches!(end, RunEnd::Succeeded | RunEnd::Interrupted) {
             self.failures.entry(rule.to_owned()).or_default().push(now);
+        }
+    }
+
+    /// A crash cut these runs off: it counts once for each rule, however many runs it had.
+    fn crashed(&mut self, acting: &[(String, String)], now: Timestamp) {
+        for (rule, target) in acting {
+            self.ended(rule, target, RunEnd::Interrupted, now);
+        }
+        for rule in acting.iter().map(|(rule, _)| rule).collect::<HashSet<_>>() {
+            self.failures.entry(rule.clone()).or_default().push(now);
         }
     }
 
@@ -431,9 +442,7 @@ fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
                 // is what the account tells.
                 let acting: Vec<(String, String)> = world.active().iter().filter_map(|run| of(&world, run)).collect();
                 world.restart(world.now.minus(Duration::from_secs(*back_s)));
-                for (rule, target) in acting {
-                    account.ended(&rule, &target, RunEnd::Interrupted, world.now);
-                }
+                account.crashed(&acting, world.now);
             }
             Happening::Prune => world.history.prune(world.now),
         }

@@ -230,6 +230,7 @@ impl World {
         self.history = self.replayed();
         // As the clock of the engine does: time does not go back over a restart.
         self.now = now.max(self.history.last_at());
+        self.note(Record::Started { version: String::new(), rules_hash: String::new(), dry_run: false });
         for run in self.active() {
             self.end(&run, RunEnd::Interrupted);
         }

@@ -52,6 +52,9 @@ pub(crate) const TESTS_PER_FILE_MAX: usize = 5_000;
 /// How many steps one list may hold.
 pub(crate) const STEPS_MAX: usize = 64;
 
+/// Compiled conditions, by what the item of an `each` is called there, and their text.
+type Conditions = HashMap<(Option<String>, String), Result<Condition, Vec<ScriptError>>>;
+
 /// What readers need besides the file.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
@@ -62,7 +65,7 @@ pub(super) struct Context<'a> {
     /// Looked up once each.
     programs: RefCell<Programs>,
     /// Compiled once each.
-    conditions: RefCell<HashMap<(Option<String>, String), Result<Condition, Vec<ScriptError>>>>,
+    conditions: RefCell<Conditions>,
     /// What pushes were seen to have.
     seen: &'a Vocabulary,
     /// Where the value that a function returned is read, which may hold what an event brought.

@@ -161,7 +161,8 @@ fn who_approved_and_why_is_on_record() {
     ended(addr, &run);
     let export = ask(addr, "GET", "/api/v1/audit/export?limit=1000", &[("authorization", &bearer(READER))], "").body;
     let approved = export.lines().find(|line| line.contains("\"approved\"")).unwrap();
-    assert!(approved.contains("Ada at the console: known issue"), "{approved}");
+    assert!(approved.contains("\"by\":\"Ada at the console\""), "{approved}");
+    assert!(approved.contains("\"reason\":\"known issue\""), "{approved}");
     let again = visitor.submit(&format!("/runs/{run}/deny"), "");
     assert_eq!(again.status, 409);
     assert!(again.body.contains("no run"), "{again:?}");

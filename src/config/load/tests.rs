@@ -78,7 +78,7 @@ flashduty:
   app_key: { env: FLASHDUTY_APP_KEY }
   catch_up: false
 http: { allow: ["Inventory.internal:443"] }
-limits: { body: 1MiB, connections: 64, runs: 2, output: 512KiB }
+limits: { body: 1MiB, connections: 64, runs: 2, output: 512KiB, grace: 1m, step: { files: 64, processes: 99, memory: 64MiB, file_size: 1GiB } }
 budgets: [ { name: whole engine, rate: { max: 200, per: 1h } } ]
 schedules: { night: { days: [fri-mon], dates: [2026-12-31], from: "22:00", to: "07:00", zone: UTC } }
 retention: { events: 30d, runs: 180d }

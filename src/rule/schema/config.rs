@@ -210,7 +210,23 @@ fn limits(schema: &mut Schema) {
         key("connections", whole(1, 100_000), "Open connections to the webhook listener.").default(1024),
         key("runs", whole(1, 1024), "Runs that act at the same time.").default(8),
         key("output", size(), "Bytes kept of one step's output, each of its two streams.").default("64KiB"),
+        key("grace", defined("duration"), "What runs get to end when the daemon stops, at most 1h.").default("20s"),
+        key("step", defined("step-limits"), "What each process of a step may have; no limit unless given.")
+            .example(json!({ "files": 1024, "memory": "512MiB" })),
     ];
+    schema.mapping(
+        "step-limits",
+        Mapping::new(
+            &["`limits.step`"],
+            "What each process of a step may have.",
+            vec![
+                key("files", whole(16, 1_048_576), "Open files."),
+                key("processes", whole(16, 1_048_576), "Processes and threads of the account, all of them counted."),
+                key("memory", size(), "Memory of its own."),
+                key("file_size", size(), "The largest file that it may write."),
+            ],
+        ),
+    );
     schema.mapping("limits", Mapping::new(&["`limits`"], "Limits on what is taken and done at once.", limits));
     schema.mapping(
         "budget",
