@@ -52,7 +52,7 @@ pub(crate) const TESTS_PER_FILE_MAX: usize = 5_000;
 /// How many steps one list may hold.
 pub(crate) const STEPS_MAX: usize = 64;
 
-/// Conditions by the item that they may name and their text: compiled, or every reason why not.
+/// Compiled conditions, by what the item of an `each` is called there, and their text.
 type Conditions = HashMap<(Option<String>, String), Result<Condition, Vec<ScriptError>>>;
 
 /// What readers need besides the file.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::ssh::{far_pid, folder, folder_with, is_gone, rule};
 use crate::sshd::Sshd;
-use crate::support::{Folder, incident, wait_for, with};
+use crate::support::{Folder, admin, incident, wait_for, with};
 
 /// A rule that asks every host of the label `hosts` who it is.
 fn rolling(batch: usize) -> String {
@@ -122,6 +122,9 @@ fn a_crash_leaves_on_record_which_hosts_were_done() {
     let expected =
         [("one", 0, "succeeded"), ("two", 0, "unknown")].map(|(item, step, end)| (item.into(), step, end.into()));
     assert_eq!(items(&story), expected);
+    let run = story["run"]["run"].as_str().unwrap();
+    let (status, page) = admin(&daemon.folder.path("data/stanch.sock"), "GET", &format!("/runs/{run}"), "").unwrap();
+    assert!(status == 200 && page.contains("for two") && page.contains("host in one two three"), "{status} {page}");
 }
 
 /// Two hosts are healed, a third takes its time, a fourth stays ill: after its second run somebody is called.

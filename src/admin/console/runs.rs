@@ -116,6 +116,7 @@ fn one(step: &StepView, id: &str, with_output: bool) -> Markup {
         li #{ "step-" (id) } {
             p.step {
                 (badge(word)) " " strong { (shown(&step.name)) }
+                @if let Some(each) = &step.each { " " span.quiet { "for " (shown(&each.item)) } }
                 @if step.phase != Phase::Steps { " " span.quiet { (phase_word(step.phase)) } }
                 @if step.attempt > 1 { " " span.quiet { "try " (step.attempt) } }
                 @if let Some(result) = &step.result {

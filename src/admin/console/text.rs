@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::report::printable;
@@ -113,7 +113,9 @@ fn planned(step: &Value) -> Markup {
         .into_iter()
         .find_map(|kind| Some((kind, step.get(kind)?)));
     let words = match call {
-        Some(("run", Value::Array(argv))) => argv.iter().map(word).collect::<Vec<_>>().join(" "),
+        Some(("run", Value::Array(argv))) => all(argv),
+        Some(("ssh", Value::Object(ssh))) => remote(ssh),
+        Some(("each", Value::Object(each))) => list(each),
         Some((_, Value::String(text))) => text.clone(),
         Some((_, value)) => value.to_string(),
         None => step.to_string(),
@@ -122,6 +124,30 @@ fn planned(step: &Value) -> Markup {
         @if let Some(name) = name { span.name { (shown(name)) } " " }
         code { @if let Some((kind, _)) = call { span.kind { (kind) } " " } (shown(&words)) }
     }
+}
+
+/// What is done on another host: `ops@db-1: uptime -p`.
+fn remote(ssh: &Map<String, Value>) -> String {
+    let text = |key: &str| ssh.get(key).and_then(Value::as_str).unwrap_or_default();
+    let user = if text("user").is_empty() { String::new() } else { format!("{}@", text("user")) };
+    let port = ssh.get("port").map(|port| format!(":{}", word(port))).unwrap_or_default();
+    let what = match ssh.get("run") {
+        Some(Value::Array(argv)) => all(argv),
+        _ => text("shell").to_owned(),
+    };
+    format!("{user}{}{port}: {what}", text("host"))
+}
+
+/// What a list of steps goes over: `host in db-1 db-2, 2 at a time`.
+fn list(each: &Map<String, Value>) -> String {
+    let name = each.get("as").and_then(Value::as_str).unwrap_or("item");
+    let items = each.get("in").and_then(Value::as_array).map(|items| all(items)).unwrap_or_default();
+    let batch = each.get("batch").and_then(Value::as_u64).unwrap_or(1);
+    format!("{name} in {items}, {batch} at a time")
+}
+
+fn all(words: &[Value]) -> String {
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// An argument, quoted where it would not read as one.
@@ -145,6 +171,14 @@ mod tests {
         assert_eq!(took(1_250), "1.2 s");
         assert_eq!(took(61_000), "1 min 1 s");
         assert_eq!(took(3_720_000), "1 h 2 min");
+    }
+
+    #[test]
+    fn steps_on_other_hosts_and_over_lists_read_as_one_line() {
+        let ssh = serde_json::json!({ "ssh": { "host": "db-1", "user": "ops", "port": 22, "run": ["echo", "a b"] } });
+        assert!(planned(&ssh).into_string().contains("ops@db-1:22: echo &quot;a b&quot;"), "{ssh}");
+        let each = serde_json::json!({ "each": { "as": "host", "in": ["a", "<b>"], "batch": 2, "steps": {} } });
+        assert!(planned(&each).into_string().contains("host in a &quot;&lt;b&gt;&quot;, 2 at a time"), "{each}");
     }
 
     #[test]
