@@ -44,7 +44,8 @@ fn point(index: usize, points: usize) -> (&'static str, usize) {
     (calls, 1 + nth * highest / of)
 }
 
-fn sweep(points: usize) {
+/// Goes through so many kill points, and says how many of them were reached.
+fn sweep(points: usize) -> usize {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -77,6 +78,7 @@ fn sweep(points: usize) {
     // Kills that never come would prove nothing; nor would those of an engine that runs nothing.
     assert!(reached * 4 >= points * 3, "only {reached} of {points} kill points were reached");
     assert!(executed > points, "only {executed} runs were executed");
+    reached
 }
 
 fn lane(next: &AtomicUsize, points: usize) -> Found {
@@ -196,5 +198,7 @@ fn kills_at_twenty_system_calls_lose_nothing_and_repeat_nothing() {
 #[test]
 #[ignore = "takes minutes; `make soak` runs it"]
 fn kills_at_five_hundred_system_calls_lose_nothing_and_repeat_nothing() {
-    sweep(500);
+    // Some lie beyond the last such call of their round; five hundred have to be reached.
+    let reached = sweep(660);
+    assert!(reached >= 500, "only {reached} were reached");
 }
