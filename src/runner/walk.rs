@@ -37,8 +37,9 @@ impl Walked {
         Self { end: RunEnd::Failed, error, acted: true, objected: false, did: Vec::new() }
     }
 
-    fn before_acting(ended: Ended, objected: bool) -> Self {
-        Self { end: ended.end, error: Some(ended.error), acted: false, objected, did: Vec::new() }
+    /// A run that does nothing now. One that goes on after a crash has `acted` before, and so used up its occasion.
+    fn before_acting(ended: Ended, objected: bool, acted: bool) -> Self {
+        Self { end: ended.end, error: Some(ended.error), acted, objected: objected && !acted, did: Vec::new() }
     }
 }
 
@@ -162,8 +163,8 @@ impl<S: RecordSink> Walk<S> {
     pub(super) async fn walk(mut self) -> Result<Walked, Refused> {
         if let Some(reason) = self.recheck().await {
             return Ok(match self.stop.reason() {
-                Some(stop) => Walked::before_acting(stop.into(), false),
-                None => Walked::before_acting(Ended { end: RunEnd::Cancelled, error: reason }, true),
+                Some(stop) => Walked::before_acting(stop.into(), false, self.acted),
+                None => Walked::before_acting(Ended { end: RunEnd::Cancelled, error: reason }, true, self.acted),
             });
         }
         let intent = Arc::clone(&self.intent);

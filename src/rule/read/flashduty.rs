@@ -109,6 +109,9 @@ fn field(reader: &Reader<'_>, node: &Node) -> Option<FlashdutySpec> {
     let fields = Fields::open(doc, node, "`field`")?;
     let name_node = fields.require("name", "say which custom field: `name: auto_healed`");
     let name = name_node.and_then(|node| doc.text(node, "`name`"));
+    if let (Some(node), Some(name)) = (name_node, name) {
+        reader.refuse_unless_authored(node, name, "the name of a field");
+    }
     if let (Some(node), Some(name)) = (name_node, name)
         && name.contains("{{")
     {
