@@ -9,7 +9,7 @@ mod writing_back;
 use serde_json::{Map, Value, json};
 use stanch::fake_flashduty::Fake;
 
-use crate::support::{Daemon, Folder, wait_for};
+use crate::support::{Daemon, Folder, admin, wait_for};
 
 /// The app key in these tests.
 pub(super) const APP_KEY: &str = "the-app-key-of-the-tests-9876543210";
@@ -85,4 +85,14 @@ pub(super) fn written_back(daemon: &Daemon, event: &str) -> Vec<Value> {
         let is_over = |view: &Value| matches!(view["outcome"].as_str(), Some("sent" | "failed" | "unknown"));
         if !views.is_empty() && views.iter().all(is_over) { Ok(views) } else { Err(story.to_string()) }
     })
+}
+
+/// Waits until no run goes on or waits, and no write-back either.
+pub(super) fn settled(daemon: &Daemon) {
+    wait_for("the outbox to be empty", || {
+        let (_, metrics) = admin(&daemon.folder.path("data/stanch.sock"), "GET", "/metrics", "").unwrap();
+        let busy = ["stanch_writeback_waiting", "stanch_runs_active", "stanch_runs_waiting", "stanch_undecided"];
+        let is_idle = busy.iter().all(|name| metrics.contains(&format!("\n{name} 0\n")));
+        if is_idle { Ok(()) } else { Err(metrics) }
+    });
 }

@@ -9,6 +9,7 @@ mod aged;
 mod backtest;
 mod browser;
 mod check;
+mod closed_loop;
 mod commands;
 mod console;
 mod crash;

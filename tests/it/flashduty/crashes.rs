@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use stanch::fake_flashduty::Fault;
 
-use super::{Vendor, rule, written_back};
+use super::{Vendor, rule, settled, written_back};
 use crate::support::{Folder, TOKEN, incident, try_post, wait_for, with};
 
 const KEYS: &str = ", report: false, catch_up: false";
@@ -127,13 +127,7 @@ fn kills_at_any_moment_send_no_comment_twice_and_keep_the_order() {
         folder = daemon.kill();
     }
     let daemon = folder.start();
-    wait_for("the outbox to be empty", || {
-        let (_, metrics) =
-            crate::support::admin(&daemon.folder.path("data/stanch.sock"), "GET", "/metrics", "").unwrap();
-        let busy = ["stanch_writeback_waiting", "stanch_runs_active", "stanch_runs_waiting", "stanch_undecided"];
-        let is_idle = busy.iter().all(|name| metrics.contains(&format!("\n{name} 0\n")));
-        if is_idle { Ok(()) } else { Err(metrics) }
-    });
+    settled(&daemon);
     let mut in_doubt = 0;
     for id in &ids {
         let comments = vendor.fake.comments(id);
