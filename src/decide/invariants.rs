@@ -356,7 +356,9 @@ impl Account {
         if let Some(lasts) = promise.slot_s {
             let slot = (rule.to_owned(), target.to_owned());
             let last = self.last_slot.insert(slot, known.decided);
-            if last.is_some_and(|last| known.decided < last.plus(Duration::from_secs(lasts))) {
+            // One that waited longer may begin after one that was decided upon later.
+            let apart = last.map(|last| known.decided.since(last).max(last.since(known.decided)));
+            if apart.is_some_and(|apart| apart < Duration::from_secs(lasts)) {
                 return wrong("a second time within its slot");
             }
         }
