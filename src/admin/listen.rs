@@ -144,35 +144,38 @@ fn who_of(stream: &UnixStream) -> Arc<str> {
     format!("{who} on the admin socket").into()
 }
 
-async fn accept_unix(listener: UnixListener, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
+/// Serves each connection that `accept` gives, with its address and who is known to be at its other end, until
+/// `stopping` says so.
+async fn accept_all<S, F>(accept: impl Fn() -> F, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = std::io::Result<(S, IpAddr, Option<Arc<str>>)>>,
+{
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let who = who_of(&stream);
-                serve_one(stream, &desk, Ipv4Addr::UNSPECIFIED.into(), Some(who), &places);
-            }
+            Ok((stream, from, who)) => serve_one(stream, &desk, from, who, &places),
             Err(error) => pause_after(&error).await,
         }
     }
 }
 
-async fn accept_tcp(listener: TcpListener, desk: Arc<Desk>, mut stopping: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let accepted = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => serve_one(stream, &desk, peer.ip(), None, &places),
-            Err(error) => pause_after(&error).await,
-        }
-    }
+async fn accept_unix(listener: UnixListener, desk: Arc<Desk>, stopping: watch::Receiver<bool>) {
+    let accept = async || {
+        let (stream, _) = listener.accept().await?;
+        let who = who_of(&stream);
+        Ok((stream, Ipv4Addr::UNSPECIFIED.into(), Some(who)))
+    };
+    accept_all(accept, desk, stopping).await;
+}
+
+async fn accept_tcp(listener: TcpListener, desk: Arc<Desk>, stopping: watch::Receiver<bool>) {
+    let accept = async || listener.accept().await.map(|(stream, peer)| (stream, peer.ip(), None));
+    accept_all(accept, desk, stopping).await;
 }
 
 async fn pause_after(error: &std::io::Error) {
