@@ -25,7 +25,7 @@ use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
 use super::access::{Caller, NotLetIn, cookie};
-use super::answer::{error, see_other};
+use super::answer::{error, other_method, see_other};
 use super::api::ApiError;
 use super::api::state::status_of;
 use super::request::{Head, Pairs, collect};
@@ -85,7 +85,7 @@ where
                 (_, Err(why)) => refuse(why),
             };
         }
-        _ => return error(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has no such method"),
+        _ => return other_method("GET, HEAD, POST"),
     }
     match caller {
         Ok(caller) => page(desk, head, &segments, caller).await,

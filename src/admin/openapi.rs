@@ -87,7 +87,10 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     parameters.extend(endpoint.query.iter().map(|parameter| {
-        let schema = json!({ "type": parameter.kind });
+        let schema = match parameter.kind {
+            "integer" => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
+            kind => json!({ "type": kind }),
+        };
         json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema })
     }));
     let mut operation = json!({

@@ -12,7 +12,7 @@ use warp::http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 
 use super::access::{Access, NotLetIn, Proof, Role};
-use super::answer::{error, protect};
+use super::answer::{error, other_method, protect};
 use super::console;
 use super::request::{BodyError, Head, collect};
 use super::stream::STREAMS_MAX;
@@ -90,9 +90,7 @@ where
     };
     let (endpoint, parameters) = match table::find(&head.method, &segments) {
         Found::Endpoint(endpoint, parameters) => (endpoint, parameters),
-        Found::OtherMethod => {
-            return error(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has no such method");
-        }
+        Found::OtherMethod(allowed) => return other_method(allowed),
         Found::Nothing => return not_found(),
     };
     if endpoint.needs == Needs::Act {

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::walk::{At, Walk};
 use super::{name, retry};
-use crate::action::{Attempt, Expected};
+use crate::action::{Attempt, Expected, Settings};
 use crate::journal::record::{EachPlace, Record, StepEnd, StepResult};
 use crate::journal::{RecordSink, Refused};
 use crate::plan::Call;
+use crate::report::traces::Place;
 use crate::rule::step::Action;
 
 impl<S: RecordSink> Walk<S> {
@@ -70,12 +71,12 @@ impl<S: RecordSink> Walk<S> {
                 StepResult { duration_ms: watch.elapsed_ms(), ..result }
             }
             Call::Flashduty(call) => self.write_back(at, attempt, call).await?,
-            _ => self.act(at, call).await,
+            _ => self.act(at, attempt, call).await,
         };
         self.record_end(at, attempt, result)
     }
 
-    async fn act(&self, at: At<'_>, call: &Call) -> StepResult {
+    async fn act(&self, at: At<'_>, attempt: u32, call: &Call) -> StepResult {
         let settings = self.shared.settings.load_full();
         let judge_by;
         let expected = match &at.step.action {
@@ -98,15 +99,26 @@ impl<S: RecordSink> Walk<S> {
             | Action::Each(_) => Expected { status: &[], when: None },
         };
         let timeout = at.window.map_or(at.step.timeout, |window| at.step.timeout.min(window.left()));
+        let traceparent = self.traceparent(at, attempt, &settings);
         let attempt = Attempt {
             run: &self.intent.run,
             environment: &self.environment,
             event_body: &self.intent.event.body,
+            traceparent: traceparent.as_deref(),
             timeout,
             stop: &self.stop,
             settings: &settings,
         };
         self.shared.actor.act(call, &expected, &attempt).await
+    }
+
+    /// The span of a try, where it is traced.
+    fn traceparent(&self, at: At<'_>, attempt: u32, settings: &Settings) -> Option<String> {
+        let traces = settings.traces.as_ref()?;
+        let (step, each) = self.place(at);
+        let run = &self.intent.run;
+        let span = Place::Step { run, phase: at.phase, step, each: each.as_ref(), attempt };
+        traces.traceparent(&self.intent.event.id, span)
     }
 
     /// Which step of its phase, and which one inside that.

@@ -75,6 +75,7 @@ impl Peer {
             run: &RunId::new("r-test"),
             environment: &BTreeMap::new(),
             event_body: &Bytes::new(),
+            traceparent: None,
             timeout: self.timeout,
             stop,
             settings: &self.settings,

@@ -30,6 +30,10 @@ pub struct Answer {
 
 /// A push, as Flashduty sends it.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("anyOf" = [
+    { "required": ["incident"], "properties": { "incident": { "type": "object" } } },
+    { "required": ["alert"], "properties": { "alert": { "type": "object" } } },
+]))]
 pub struct Push {
     /// The event's id; one is derived from the body where there is none.
     #[serde(rename = "event_id")]

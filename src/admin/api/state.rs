@@ -8,7 +8,7 @@ use warp::reply::Response;
 
 use super::{ApiError, answer};
 use crate::admin::answer::Done;
-use crate::admin::request::from_json;
+use crate::admin::request::{from_json, whole};
 use crate::admin::table::Call;
 use crate::admin::views::{PauseView, RefusedReloadView, StatusView};
 use crate::engine::Handle;
@@ -27,7 +27,8 @@ pub struct PauseRequest {
     #[serde(default)]
     pub reason: Option<String>,
     /// How long, in milliseconds; until it is resumed unless given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(max = 9_007_199_254_740_992_u64))]
     pub for_ms: Option<u64>,
     /// Also end what runs.
     #[serde(default)]
