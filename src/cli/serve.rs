@@ -46,7 +46,7 @@ impl Serve {
         let read_from = Some(Inputs::after(stamp, &config).fingerprint());
         let rules = setup::rules(&config)?;
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
-        logging::init(&config.log, Arc::clone(&redactor)).map_err(|error| fail(&error, Exit::Config))?;
+        let _logging = logging::init(&config.log, Arc::clone(&redactor)).map_err(|error| fail(&error, Exit::Config))?;
         // What whoever started the daemon left open would reach every program that a rule starts.
         let closed = crate::action::process::close_inherited();
         if !closed.is_empty() {
