@@ -279,13 +279,6 @@ impl Daemon {
         try_post(self.folder.addr, TOKEN, body.to_string().as_bytes()).ok();
     }
 
-    /// Waits until the daemon has died by itself, and gives its folder back.
-    pub(crate) fn died(mut self) -> Folder {
-        let status = self.child.wait().unwrap();
-        assert!(!status.success(), "it ended well");
-        self.into_folder()
-    }
-
     /// Ends the daemon as a power cut would, and gives its folder back.
     pub(crate) fn kill(mut self) -> Folder {
         self.child.kill().unwrap();
