@@ -11,6 +11,7 @@ use stanch::journal::read::Reader;
 use stanch::journal::record::Record;
 
 use crate::support::{Daemon, Folder, TOKEN, UNCONCERNED, admin, incident, marking_rule, post, try_post, wait_for};
+use crate::visitor::{self, bearer};
 
 fn rules(ids: &[&str]) -> String {
     let rules: Vec<String> = ids.iter().map(|id| marking_rule(id, "    mode: dry-run\n")).collect();
@@ -135,12 +136,8 @@ fn secrets_are_rotated_by_writing_them() {
         .config(&format!("admin: {{ listen: \"{port}\", token: {{ file: secrets/admin }} }}\n"));
     folder.write("secrets/admin", "the-first-admin-token-of-the-tests", 0o600);
     let daemon = folder.start();
-    let status = |token: &str| {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = client.get(format!("http://{port}/api/v1/status")).bearer_auth(token);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async move { request.send().await.unwrap().status().as_u16() })
-    };
+    let status =
+        |token: &str| visitor::ask(port, "GET", "/api/v1/status", &[("authorization", &bearer(token))], "").status;
     assert_eq!((status("the-first-admin-token-of-the-tests"), status(admin_new)), (200, 401));
     daemon.folder.write("secrets/admin", admin_new, 0o600);
     wait_for("the new admin token", || if status(admin_new) == 200 { Ok(()) } else { Err(daemon.folder.read("log")) });

@@ -99,6 +99,35 @@ fn a_budget_holds_over_a_restart() {
     objects(&daemon, 2, "b", "budget");
 }
 
+#[test]
+fn a_budget_of_targets_holds_over_a_restart() {
+    let budget = "budgets: [ { name: all, blast_radius: { targets: 1, per: 1h } } ]\n";
+    let rules = format!("rules:\n{}", marking_rule("mark", ""));
+    let daemon = Folder::with_rules(&rules).config(budget).start();
+    runs(&daemon, 1, "a");
+    let daemon = daemon.kill().start();
+    objects(&daemon, 2, "b", "budget");
+    runs(&daemon, 3, "a");
+}
+
+#[test]
+fn slots_and_newest_times_hold_over_a_restart() {
+    let rule = marking_rule("mark", "    dedupe: { by: [target], for: 1h }\n");
+    let daemon = Folder::with_rules(&format!("rules:\n{rule}")).start();
+    runs(&daemon, 1, "a");
+    let before = incident("before", "i1");
+    let after = with(incident("after", "i1"), &[("/event_type", json!("i_snooze"))]);
+    daemon.accept(&after);
+    daemon.decided("after");
+    let daemon = daemon.kill().start();
+    objects(&daemon, 2, "a", "dedupe");
+    // Made before what the last life of the daemon saw of the incident, however late it comes.
+    let earlier = json!(before["event_time"].as_u64().unwrap() - 60_000);
+    daemon.accept(&with(before, &[("/event_time", earlier), ("/incident/labels/resource", json!("b"))]));
+    assert!(!daemon.decided("before")["event"]["decision"]["late_since"].is_null());
+    assert_eq!(daemon.stop().read("runs").lines().count(), 1);
+}
+
 /// A rule whose runs tell that they began, and go on until `go` is there.
 fn slow(extra: &str) -> String {
     format!(
@@ -276,8 +305,9 @@ fn a_second_signal_ends_what_runs_at_once() {
     }
 }
 
-/// An event over which the daemon ends with `code`, where it ends by itself, is tried again once and then set aside.
-fn poison(fault: &str, code: Option<i32>) {
+/// An event over which the daemon ends with `code`, where it ends by itself, is tried again once and then set aside. Gives
+/// the log of all its lives.
+fn poison(fault: &str, code: Option<i32>) -> String {
     let rules = format!("rules:\n{}", marking_rule("mark", ""));
     let mut folder = Folder::with_rules(&rules).env(fault, "poison");
     let daemon = folder.start();
@@ -310,6 +340,7 @@ fn poison(fault: &str, code: Option<i32>) {
     let folder = daemon.stop();
     assert_eq!(folder.read("log").matches("an event was set aside").count(), 1);
     assert_eq!(folder.read("runs").lines().count(), 2, "the other events led to one run each");
+    folder.read("log")
 }
 
 #[test]
@@ -320,5 +351,6 @@ fn an_event_over_which_the_daemon_dies_is_set_aside_after_two_tries() {
 #[test]
 fn an_event_over_which_the_deciding_task_panics_is_set_aside_after_two_tries() {
     // A code that lets a service manager start it again.
-    poison("STANCH_FAULT_PANIC_AT_EVENT", Some(70));
+    let log = poison("STANCH_FAULT_PANIC_AT_EVENT", Some(70));
+    assert_eq!(log.matches("a panic, which is a defect of Stanch").count(), 2, "{log}");
 }
