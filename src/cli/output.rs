@@ -36,8 +36,13 @@ fn without_secrets(text: &str) -> Cow<'_, str> {
 
 /// Prints a line of a result. `line` may hold styles, but no text that came from outside and was not made printable.
 pub(super) fn say(line: &str) {
+    say_secret(&without_secrets(line));
+}
+
+/// Prints a line in which a secret stands because somebody asked for it.
+pub(super) fn say_secret(line: &str) {
     // A reader that went away, as `head` does, is no reason to fail.
-    writeln!(anstream::stdout(), "{}", without_secrets(line)).ok();
+    writeln!(anstream::stdout(), "{line}").ok();
 }
 
 /// Prints a note or an error for the person at the terminal.

@@ -175,7 +175,8 @@ fn a_secret_that_stands_in_a_command_or_script_is_pointed_out_and_not_shown_agai
         "shell: curl https://ana:hunter2hunter2@h/",
         "shell: tool --api-key hunter2hunter2",
         "run: [/bin/echo, --token, hunter2-hunter2]",
-        "run: [/bin/echo, \"--secret=hunter2-hunter2\"]",
+        "run: [/bin/echo, \"--client-secret=hunter2-hunter2\"]",
+        "shell: SECRET=hunter2-hunter2 ./run",
         "run: [/bin/echo, \"Authorization: Basic hunter2hunter2==\"]",
         // A secret of the config is known as such whatever stands around it.
         &format!("shell: echo {TOKEN}"),
@@ -193,6 +194,7 @@ fn a_secret_that_stands_in_a_command_or_script_is_pointed_out_and_not_shown_agai
         "shell: token=; for word in a b; do token=\"$token$word\"; done",
         "run: [/bin/echo, --token, \"{{ labels.resource }}\"]",
         "run: [/bin/echo, --token, --verbose]",
+        "run: [/bin/echo, --secret, name-of-one]",
         "run: [/bin/echo, \"--token-file=/run/token\"]",
     ] {
         assert!(!check(step), "{step}");

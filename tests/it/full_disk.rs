@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::faults::{received, verifies};
-use crate::support::{Folder, TOKEN, admin, incident, marking_rule, try_post, wait_for};
+use crate::support::{Folder, TOKEN, admin, incident, marking_rule, not_tested, try_post, wait_for};
 
 /// Set in the process that is in a mount namespace of its own.
 const INSIDE: &str = "STANCH_TEST_MAY_MOUNT";
@@ -40,13 +40,6 @@ fn apart(name: &str, test: impl FnOnce()) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
     let remarks = said.lines().filter(|line| line.starts_with("NOT TESTED"));
     remarks.for_each(|line| writeln!(std::io::stderr(), "{line}").unwrap());
-}
-
-/// Says that something was not tested, past the harness, which keeps what a test prints to itself. Where `CI` is set
-/// nothing may go untested.
-fn not_tested(name: &str, why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{name} has to be tested in CI: {why}");
-    writeln!(std::io::stderr(), "NOT TESTED: {name}, because {why}").unwrap();
 }
 
 /// Runs a program of the system that has to succeed.

@@ -331,6 +331,13 @@ impl Drop for Fault {
     }
 }
 
+/// Says that something was not tested, past the harness, which keeps what a test prints to itself. Where
+/// `STANCH_TEST_EVERYTHING` is set nothing may go untested.
+pub(crate) fn not_tested(name: &str, why: &str) {
+    assert!(std::env::var_os("STANCH_TEST_EVERYTHING").is_none(), "{name} has to be tested: {why}");
+    writeln!(std::io::stderr(), "NOT TESTED: {name}, because {why}").unwrap();
+}
+
 /// Waits until `look` finds what it looks for; fails with what it saw last.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;

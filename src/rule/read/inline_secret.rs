@@ -30,9 +30,12 @@ const BYTES_MIN: usize = 6;
 /// Where a command or script has a secret written out: a variable or option of such a name that is given a value, a header
 /// that authenticates, a URL with a password. What comes from a variable, a file or a command is none.
 static WRITTEN_OUT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    const NAMES: &str = "(?:password|passwd|secret|token|api[-_]?key|app[-_]?key|access[-_]?key|private[-_]?key)";
+    const NAMES: &str =
+        "(?:password|passwd|[a-z0-9][-_]secret|token|api[-_]?key|app[-_]?key|access[-_]?key|private[-_]?key)";
     const VALUE: &str = r#"[^\s'"`$<>(){}/.=&|;*-][^\s'"`$<>(){}&|;*]{5,}"#;
+    // `--secret` alone is where tools take the name of one.
     let ways = [
+        format!(r#"(?:^|[\s;])secret\s?=\s?['"]?{VALUE}"#),
         format!(r#"\b[a-z0-9_-]*{NAMES}\s?=\s?['"]?{VALUE}"#),
         format!(r#"(?:^|\s)--[a-z0-9-]*{NAMES}\s+['"]?{VALUE}"#),
         format!(r#"authorization:\s*(?:bearer|basic)\s+{VALUE}"#),
