@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::faults::{received, verifies};
-use crate::support::{Folder, TOKEN, admin, incident, marking_rule, not_tested, try_post, wait_for};
+use crate::support::{Folder, TOKEN, admin, incident, marking_rule, not_tested, say_aloud, try_post, wait_for};
 
 /// Set in the process that is in a mount namespace of its own.
 const INSIDE: &str = "STANCH_TEST_MAY_MOUNT";
@@ -39,7 +39,7 @@ fn apart(name: &str, test: impl FnOnce()) {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
     let remarks = said.lines().filter(|line| line.starts_with("NOT TESTED"));
-    remarks.for_each(|line| writeln!(std::io::stderr(), "{line}").unwrap());
+    remarks.for_each(say_aloud);
 }
 
 /// Runs a program of the system that has to succeed.

@@ -268,7 +268,7 @@ fn a_storm_of_reloads_half_of_them_broken_loses_nothing() {
 }
 
 #[test]
-#[ignore = "takes a minute; `make soak` runs it"]
+#[ignore = "takes ten seconds and all of the machine; `make soak` runs it"]
 fn a_thousand_reloads_half_of_them_broken_lose_nothing() {
     storm(1_000);
 }

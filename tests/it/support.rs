@@ -331,11 +331,15 @@ impl Drop for Fault {
     }
 }
 
-/// Says that something was not tested, past the harness, which keeps what a test prints to itself. Where
-/// `STANCH_TEST_EVERYTHING` is set nothing may go untested.
+/// Says a line past the test harness, which keeps what a test prints to itself.
+pub(crate) fn say_aloud(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// Says aloud that something was not tested. Where `STANCH_TEST_EVERYTHING` is set nothing may go untested.
 pub(crate) fn not_tested(name: &str, why: &str) {
     assert!(std::env::var_os("STANCH_TEST_EVERYTHING").is_none(), "{name} has to be tested: {why}");
-    writeln!(std::io::stderr(), "NOT TESTED: {name}, because {why}").unwrap();
+    say_aloud(&format!("NOT TESTED: {name}, because {why}"));
 }
 
 /// Waits until `look` finds what it looks for; fails with what it saw last.
