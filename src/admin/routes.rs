@@ -72,11 +72,14 @@ pub(super) fn routes(
         .unify()
 }
 
+/// The types of answers in which texts of others stand.
+const LOOKED_THROUGH: [&str; 3] = ["application/json", "application/x-ndjson", "text/html"];
+
 /// Takes secrets out of an answer of JSON or HTML: rules, and the bodies of pushes, can hold what somebody should not have
-/// written there. A stream does so for each event, and an export of the journal is as the journal is.
+/// written there. A stream does so for each event.
 async fn without_secrets(answer: Response, redactor: &Redactor) -> Response {
     let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/json") && !kind.starts_with("text/html") {
+    if !LOOKED_THROUGH.iter().any(|looked_through| kind.starts_with(looked_through)) {
         return answer;
     }
     let (head, body) = answer.into_parts();

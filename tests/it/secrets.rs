@@ -133,6 +133,7 @@ fn secrets_of_the_config_are_nowhere_to_be_found() {
         "/api/v1/events/e1",
         "/api/v1/events/e1/explain",
         "/api/v1/runs",
+        "/api/v1/audit/export",
         "/metrics",
         "/readyz",
     ] {
