@@ -34,7 +34,7 @@ bench:
 soak: setup
 	mkdir -p target
 	ulimit -n 20000; cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 \
-		sweep:: storm:: soak:: each:: 2>&1 | tee target/soak.txt; exit $${PIPESTATUS[0]}
+		sweep:: storm:: soak:: each:: hot_reload:: 2>&1 | tee target/soak.txt; exit $${PIPESTATUS[0]}
 	cargo test --release --locked --lib -- --ignored --nocapture invariants:: 2>&1 | tee -a target/soak.txt; \
 		exit $${PIPESTATUS[0]}
 

@@ -10,6 +10,7 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::printable;
 use super::redact::Redactor;
 use crate::config::{Log, LogFormat};
 use sink::{Sink, Writing};
@@ -45,7 +46,16 @@ pub fn init(log: &Log, redactor: SharedRedactor) -> Result<Logging, String> {
         builder.json().flatten_event(true).try_init()
     };
     done.map_err(|error| format!("cannot set up logging: {error}"))?;
+    std::panic::set_hook(Box::new(log_panic));
     Ok(Logging { _writing: writing })
+}
+
+/// Says a panic as one line of the log, like all else: its message can hold text of events, which must neither steer a
+/// terminal nor tell a secret.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(message = %printable(message), place, "a panic, which is a defect of Stanch: please report it");
 }
 
 /// Makes a writer for each line.

@@ -185,7 +185,7 @@ impl Stage {
     /// Stops the engine.
     pub(super) async fn strike(self) {
         self.stop_admin.send_replace(true);
-        self.engine.stop(GRACE).await;
+        self.engine.stop(GRACE, std::future::pending()).await;
         self.admin.ended().await;
     }
 
