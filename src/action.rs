@@ -15,6 +15,7 @@ mod wait;
 pub use http::HttpError;
 pub use process::StartError;
 pub use ssh::SshSettings;
+pub(crate) use ssh::probe as probe_ssh;
 pub use stop::{Stop, StopReason, Stopper};
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::chain::{Content, Hash, Head, link};
 use super::record::Record;
+use super::upgrade;
 use crate::clock::Timestamp;
 
 /// The version of the schema, kept in `PRAGMA user_version`.
@@ -73,13 +74,27 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// It was written by a later version.
-    #[error("the journal {path} has schema version {found}, and this stanch knows only {SCHEMA_VERSION}: use the stanch that wrote it, or a newer one", path = path.display())]
+    /// It was written by a later version, which keeps it in another way.
+    #[error("the journal {path} has schema version {found}, and this stanch ({own}) knows only {SCHEMA_VERSION}: a newer one wrote it. It was left as it is. Use the newer stanch; or, to go back, move the `data` folder away and put back a copy from before the upgrade: `stanch restore FILE`", path = path.display(), own = env!("CARGO_PKG_VERSION"))]
     TooNew {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: i64,
+    },
+    /// A record is what was written, and this version does not know what it says.
+    #[error("record {seq} of the journal {path}, of the kind `{kind}`, is intact, but this stanch ({own}) cannot read it ({why}): {writer} wrote it. Use that one; or, to go back, move the `data` folder away and put back a copy from before the upgrade: `stanch restore FILE`", path = path.display(), own = env!("CARGO_PKG_VERSION"))]
+    NotUnderstood {
+        /// The file.
+        path: PathBuf,
+        /// The record.
+        seq: u64,
+        /// Its kind.
+        kind: String,
+        /// What cannot be read.
+        why: String,
+        /// Who wrote it, as far as the journal tells.
+        writer: String,
     },
     /// Its content is not what was written.
     #[error("the journal {path} is damaged: {what}. Restore it from a backup, or move the `data` folder away to begin anew; `stanch audit verify` shows how far it is intact", path = path.display())]
@@ -170,8 +185,20 @@ impl Store {
     /// Opens the file for writing, making it if it is not there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let db = Connection::open(path).map_err(|source| failed("open", path, source))?;
-        let setup = || -> rusqlite::Result<i64> {
+        let look = || -> rusqlite::Result<i64> {
             db.busy_timeout(std::time::Duration::ZERO)?;
+            db.query_row("PRAGMA user_version", [], |row| row.get(0))
+        };
+        let version = look().map_err(|source| failed("open", path, source))?;
+        if version > SCHEMA_VERSION {
+            // What a newer version left in its write-ahead log is its own to move.
+            leave_as_is(&db);
+            return Err(StoreError::TooNew { path: path.to_owned(), found: version });
+        }
+        if version != 0 {
+            upgrade::keep_copy(&db, path, env!("CARGO_PKG_VERSION"));
+        }
+        let setup = || -> rusqlite::Result<()> {
             db.pragma_update(None, "page_size", 8192)?;
             // One process writes: the lock is taken once and kept, which also saves the shared-memory file's locks.
             db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
@@ -179,16 +206,18 @@ impl Store {
             db.pragma_update(None, "wal_autocheckpoint", 2000)?;
             db.pragma_update(None, "cache_size", -8000)?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
-            settle(&db)?;
-            db.query_row("PRAGMA user_version", [], |row| row.get(0))
+            settle(&db)
         };
-        let version = setup().map_err(|source| failed("open", path, source))?;
+        setup().map_err(|source| failed("open", path, source))?;
         match version {
             0 => db
                 .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"))
                 .map_err(|source| failed("create", path, source))?,
             SCHEMA_VERSION => {}
-            found => return Err(StoreError::TooNew { path: path.to_owned(), found }),
+            found => {
+                let what = format!("its schema version is {found}, which no stanch has written");
+                return Err(StoreError::Damaged { path: path.to_owned(), what });
+            }
         }
         db.execute_batch(LATER_INDEX).map_err(|source| failed("add an index to", path, source))?;
         let mut store = Self { db, path: path.to_owned(), head: Head::EMPTY };
@@ -311,9 +340,7 @@ impl Store {
     /// Leaves the files as they are when this is dropped. SQLite would else move what is in the write-ahead log into
     /// the database when the last connection closes, and after a failed fsync nobody knows what it would read back.
     pub(super) fn give_up(&self) {
-        if let Err(error) = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-            tracing::warn!(%error, "the journal will be checkpointed when it closes");
-        }
+        leave_as_is(&self.db);
     }
 
     /// Undoes what was inserted since `begin`, and takes the chain back to `head`.
@@ -401,9 +428,39 @@ impl Store {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         };
         let (seq, at, data, payload) = read().map_err(|source| failed("read", &self.path, source))?;
-        let record = serde_json::from_str(&data)
-            .map_err(|error| self.damaged(format!("record {seq} cannot be read back: {error}")))?;
+        let record = serde_json::from_str(&data).map_err(|error| self.why_unread(seq, &error))?;
         Ok(Stored { seq, at: Timestamp::from_millis(at), record, payload })
+    }
+
+    /// Why a record cannot be read back. One whose digest fits was written so, by a version that knows more.
+    fn why_unread(&self, seq: u64, error: &serde_json::Error) -> StoreError {
+        let look = || -> rusqlite::Result<(String, bool)> {
+            let sql = "SELECT at, kind, event, run, entity, data, digest FROM record WHERE seq = ?1";
+            self.db.query_row(sql, [seq], |row| {
+                let text = |index| row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from);
+                let kind = text(1)?.unwrap_or_default();
+                let content = Content {
+                    at_ms: row.get(0)?,
+                    kind,
+                    event: text(2)?,
+                    run: text(3)?,
+                    entity: text(4)?,
+                    data: text(5)?.unwrap_or_default(),
+                };
+                Ok((kind.to_owned(), content.digest().as_slice() == row.get_ref(6)?.as_blob()?))
+            })
+        };
+        match look() {
+            Ok((kind, true)) => {
+                let sql = "SELECT json_extract(data, '$.version') FROM record
+                           WHERE kind = 'started' AND seq <= ?1 ORDER BY seq DESC LIMIT 1";
+                let writer = self.db.query_row(sql, [seq], |row| row.get::<_, String>(0));
+                let writer = writer.map_or_else(|_| "another version".into(), |version| format!("stanch {version}"));
+                StoreError::NotUnderstood { path: self.path.clone(), seq, kind, why: error.to_string(), writer }
+            }
+            Ok((_, false)) => self.damaged(format!("record {seq} cannot be read back: {error}")),
+            Err(source) => failed("read", &self.path, source),
+        }
     }
 
     /// Goes through the whole chain and checks every digest and hash, and that SQLite's own structures are sound, the
@@ -483,6 +540,13 @@ fn hex(payload: &str) -> String {
 
 fn to_hash(bytes: &[u8]) -> Option<Hash> {
     bytes.try_into().ok()
+}
+
+/// Keeps SQLite from moving the write-ahead log into the database when the connection closes.
+fn leave_as_is(db: &Connection) {
+    if let Err(error) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        tracing::warn!(%error, "the journal will be checkpointed when it closes");
+    }
 }
 
 /// An SQLite error in the words of this module.

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::json;
+use stanch::journal::chain::{Content, link};
 use stanch::journal::read::Reader;
+use stanch::journal::store::Store;
 use stanch::journal::{FILE_NAME, HEAD_NAME, Recovered};
 
 use crate::support::{Folder, UNCONCERNED, incident, marking_rule, wait_for, with};
@@ -154,21 +156,78 @@ fn a_flipped_byte_is_found_or_was_in_unused_space() {
     assert!(found > 50, "{found} flips were found, and {unused} were in unused space");
 }
 
+/// The journal's files, without the index of the write-ahead log, which is in memory in effect.
+fn files_of(folder: &Folder) -> Vec<(&'static str, Option<Vec<u8>>)> {
+    let read = |name| fs::read(folder.path("data").join(name)).ok();
+    ["journal.db", "journal.db-wal", HEAD_NAME].map(|name| (name, read(name))).to_vec()
+}
+
 #[test]
 fn a_journal_of_a_newer_version_is_refused_and_left_alone() {
-    let folder = killed().start().stop();
-    let path = folder.path("data/journal.db");
-    let db = rusqlite::Connection::open(&path).unwrap();
-    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    db.pragma_update(None, "user_version", version + 1).unwrap();
-    drop(db);
-    let before = fs::read(&path).unwrap();
-    let versions = [format!("schema version {}", version + 1), format!("knows only {version}")];
-    for output in [folder.start_in_vain(), folder.run(&["audit", "verify"]), folder.run(&["audit", "export"])] {
-        assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-        assert!(versions.iter().all(|version| said(&output).contains(version)), "{}", said(&output));
+    // The newer one stopped, or it was killed, so that the newest of it is in its write-ahead log.
+    for is_killed in [false, true] {
+        let folder = if is_killed { killed() } else { killed().start().stop() };
+        let copy = folder.path("newer.db");
+        assert!(folder.run(&["backup", copy.to_str().unwrap()]).status.success());
+        let path = folder.path("data/journal.db");
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_killed).unwrap();
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        db.pragma_update(None, "user_version", version + 1).unwrap();
+        drop(db);
+        rusqlite::Connection::open(&copy).unwrap().pragma_update(None, "user_version", version + 1).unwrap();
+        let before = files_of(&folder);
+        assert_eq!(before[1].1.as_ref().is_some_and(|log| !log.is_empty()), is_killed);
+        let words = [
+            format!("schema version {}", version + 1),
+            format!("this stanch ({}) knows only {version}", env!("CARGO_PKG_VERSION")),
+            "stanch restore".to_owned(),
+        ];
+        let copy = copy.to_str().unwrap();
+        let elsewhere = folder.path("elsewhere.db");
+        let elsewhere = elsewhere.to_str().unwrap();
+        let commands: [&[&str]; 4] = [&["audit", "verify"], &["audit", "export"], &["backup", elsewhere], &["restore", copy]];
+        let commands = commands.map(|command| folder.run(command));
+        for output in [folder.start_in_vain()].into_iter().chain(commands) {
+            assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+            assert!(words.iter().all(|word| said(&output).contains(word)), "{}", said(&output));
+        }
+        assert!(files_of(&folder) == before, "something was changed");
+        assert!(!folder.path("elsewhere.db").exists());
     }
-    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+/// Appends a record to the chain as a newer version would that knows another kind of it.
+fn append_of_another_kind(folder: &Folder) {
+    let path = folder.path("data/journal.db");
+    let head = Store::open_read_only(&path).unwrap().verify().unwrap().head;
+    let data = json!({ "kind": "yet-unknown", "of": "the future" }).to_string();
+    let content = Content { at_ms: 1_900_000_000_000, kind: "yet-unknown", event: None, run: None, entity: None, data: &data };
+    let (seq, digest) = (head.seq + 1, content.digest());
+    let hash = link(&head.hash, seq, &digest);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute(
+        "INSERT INTO record (seq, at, kind, data, digest, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        rusqlite::params![seq, content.at_ms, content.kind, data, digest.as_slice(), hash.as_slice()],
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_record_that_a_newer_version_knows_is_not_called_damage() {
+    let folder = killed().start().stop();
+    append_of_another_kind(&folder);
+    let refused = folder.start_in_vain();
+    assert_eq!(refused.status.code(), Some(5), "{}", said(&refused));
+    let writer = format!("stanch {} wrote it", env!("CARGO_PKG_VERSION"));
+    for word in ["`yet-unknown`", "intact", &writer, "stanch restore"] {
+        assert!(said(&refused).contains(word), "no {word:?} in {}", said(&refused));
+    }
+    assert!(!said(&refused).contains("damaged"), "{}", said(&refused));
+    // The chain holds, whatever its records mean.
+    assert!(folder.run(&["audit", "verify"]).status.success());
+    let copy = folder.path("copy.db");
+    assert!(folder.run(&["backup", copy.to_str().unwrap()]).status.success());
 }
 
 #[test]
