@@ -121,14 +121,17 @@ inside() {
   expect 'stanch events' 'hello: dry-run'
 
   say "why did a rule not fire"
-  line "cp /usr/share/stanch/rules/disk-full.yaml $config.d 2>/dev/null || cp /usr/share/stanch/rules/disk-full.yaml /etc/stanch/rules/"
-  line 'cp /usr/share/stanch/scripts/*.sh /etc/stanch/scripts/ && mkdir -p /etc/stanch/rules/fixtures && cp /usr/share/stanch/rules/fixtures/disk-full.json /etc/stanch/rules/fixtures/'
+  line 'cp /usr/share/stanch/rules/disk-full.yaml /etc/stanch/rules/'
+  line 'mkdir -p /etc/stanch/rules/fixtures'
+  line 'cp /usr/share/stanch/rules/fixtures/disk-full.json /etc/stanch/rules/fixtures/'
+  line 'cp /usr/share/stanch/scripts/*.sh /etc/stanch/scripts/'
   expect 'stanch test' 'passed'
   expect 'stanch reload' 'in force'
   expect 'stanch send /usr/share/stanch/example-push.json --set incident.labels.check=cpu --set incident.incident_id=673f1a2b3c4d5e6f7a8b9c0e' '"status":"accepted"'
   event=$(line "stanch events list --format json" | sed 1d | sed -n 's/^ *"event": "\(.*\)",*$/\1/p' | head -1)
   [[ -n $event ]] || fail "no event in the list"
   expect "stanch explain --event $event --rule disk-full" 'match.labels.check' 'cpu'
+  expect 'stanch explain /usr/share/stanch/example-push.json --rule disk-full' 'disk-full'
   expect "stanch events show $event" 'disk-full' 'cpu'
 
   say "behind nginx, with its TLS"

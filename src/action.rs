@@ -5,6 +5,7 @@
 
 pub mod exec_shim;
 mod http;
+pub(crate) mod nss;
 pub mod process;
 mod run;
 mod shell;

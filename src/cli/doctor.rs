@@ -86,7 +86,12 @@ impl Doctor {
         findings.extend(files::data(&config));
         findings.extend(journal::look(&config));
         findings.extend(network::listener(&config));
-        findings.extend(network::flashduty(&config, &runtime));
+        if let Some(unreachable) = network::name_services() {
+            // Asking anything by a name would end this program, as it would the daemon.
+            findings.push(unreachable);
+        } else {
+            findings.extend(network::flashduty(&config, &runtime));
+        }
         findings.extend(rules.iter().flat_map(|rules| hosts::look(&config, rules, self.ssh, &runtime)));
         findings.extend(daemon::ask(&config));
 

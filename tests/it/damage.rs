@@ -197,12 +197,12 @@ fn a_journal_of_a_newer_version_is_refused_and_left_alone() {
     }
 }
 
-/// Appends a record to the chain as a newer version would that knows another kind of it.
-fn append_of_another_kind(folder: &Folder) {
+/// Appends a record to the chain as another version would have written it.
+fn append(folder: &Folder, kind: &str, data: &serde_json::Value) {
     let path = folder.path("data/journal.db");
     let head = Store::open_read_only(&path).unwrap().verify().unwrap().head;
-    let data = json!({ "kind": "yet-unknown", "of": "the future" }).to_string();
-    let content = Content { at_ms: 1_900_000_000_000, kind: "yet-unknown", event: None, run: None, entity: None, data: &data };
+    let data = data.to_string();
+    let content = Content { at_ms: 1_700_000_000_000, kind, event: None, run: None, entity: None, data: &data };
     let (seq, digest) = (head.seq + 1, content.digest());
     let hash = link(&head.hash, seq, &digest);
     let db = rusqlite::Connection::open(&path).unwrap();
@@ -214,9 +214,35 @@ fn append_of_another_kind(folder: &Folder) {
 }
 
 #[test]
+fn a_copy_is_kept_when_another_version_takes_the_journal_over_and_leads_back() {
+    let folder = killed().start().stop();
+    let kept = folder.path(&format!("data/journal.before-{}.db", env!("CARGO_PKG_VERSION")));
+    assert!(!kept.exists(), "the same version needs none");
+    append(&folder, "started", &json!({ "kind": "started", "version": "0.0.9", "rules_hash": "", "dry_run": false }));
+    let before = folder.json(&["audit", "verify"]);
+    let daemon = folder.start();
+    assert!(daemon.folder.read("log").contains("a copy is kept"), "{}", daemon.folder.read("log"));
+    daemon.accept(&incident("after", "i-after"));
+    daemon.decided("after");
+    let folder = daemon.stop();
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(&kept).unwrap()) & 0o777, 0o600);
+
+    fs::rename(folder.path("data"), folder.path("newer")).unwrap();
+    let copy = folder.path("newer").join(kept.file_name().unwrap());
+    let restored = folder.run(&["restore", copy.to_str().unwrap()]);
+    assert!(restored.status.success(), "{}", said(&restored));
+    assert_eq!(folder.json(&["audit", "verify"])["head"], before["head"], "it is the journal of before");
+    let daemon = folder.start();
+    let events = daemon.folder.json(&["events", "list"]);
+    assert!(!events.to_string().contains("i-after"), "{events}");
+    // What it starts on was last started by the other version still, so a copy is there again.
+    assert!(kept.exists());
+}
+
+#[test]
 fn a_record_that_a_newer_version_knows_is_not_called_damage() {
     let folder = killed().start().stop();
-    append_of_another_kind(&folder);
+    append(&folder, "yet-unknown", &json!({ "kind": "yet-unknown", "of": "the future" }));
     let refused = folder.start_in_vain();
     assert_eq!(refused.status.code(), Some(5), "{}", said(&refused));
     let writer = format!("stanch {} wrote it", env!("CARGO_PKG_VERSION"));
@@ -260,12 +286,40 @@ fn json_on_a_terminal_steers_nothing() {
 /// that were late, suppressed and of no concern, a reload, and a pause that is still on.
 const V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-v1.db");
 
+/// A journal as the very first daemon wrote it, before it was ever released: it knew fewer kinds of record, and a run waited
+/// for an approval when it stopped.
+const FIRST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-first.db");
+
 fn with_v1() -> Folder {
+    with_journal(V1, UNCONCERNED)
+}
+
+fn with_journal(file: &str, rules: &str) -> Folder {
     // Its records become older and older, and none of them may go.
-    let folder = Folder::with_rules(UNCONCERNED).config("retention: { events: 3650d, runs: 3650d }\n");
+    let folder = Folder::with_rules(rules).config("retention: { events: 3650d, runs: 3650d }\n");
     fs::create_dir(folder.path("data")).unwrap();
-    fs::copy(V1, folder.path("data").join(FILE_NAME)).unwrap();
+    fs::copy(file, folder.path("data").join(FILE_NAME)).unwrap();
     folder
+}
+
+#[test]
+fn a_journal_of_the_very_first_daemon_is_gone_on_with() {
+    let folder = with_journal(FIRST, &format!("rules:\n{}", marking_rule("disk-full-report", "")));
+    assert_eq!(folder.json(&["audit", "verify"])["records"], json!(34));
+    let daemon = folder.start();
+    let state = |run: &str| daemon.folder.json(&["runs", "show", run])["run"]["state"].as_str().unwrap().to_owned();
+    // What waited then has waited too long by now, or its rule is gone.
+    wait_for("the run that waited to be given up", || match state("r-639f9aade0c0af75").as_str() {
+        "expired" | "cancelled" => Ok(()),
+        other => Err(other.to_owned()),
+    });
+    assert_eq!(["r-fb10fedb598d08e8", "r-bf0fb67d7d3e62bd"].map(state), ["succeeded", "failed"]);
+    // The slot of an incident that was acted on then is taken still, and another incident is acted on.
+    daemon.accept(&incident("old", "673f1a2b3c4d5e6f7a8b9c01"));
+    assert_eq!(daemon.outcome("old").0, "suppressed");
+    daemon.accept(&incident("new", "i-new"));
+    assert_eq!(daemon.end_of("new"), "succeeded");
+    assert!(daemon.stop().run(&["audit", "verify"]).status.success());
 }
 
 #[test]

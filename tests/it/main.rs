@@ -35,6 +35,7 @@ mod once;
 mod openapi;
 mod operating;
 mod ordering;
+mod packaging;
 mod pause;
 mod people;
 mod program;

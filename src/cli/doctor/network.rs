@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::Finding;
+use crate::action::nss::services_out_of_reach;
 use crate::clock::wall_now;
 use crate::config::{Auth, Config};
 use crate::report::flashduty::{CallError, Client, Pace};
@@ -44,6 +45,15 @@ pub(super) fn listener(config: &Config) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Whether hosts can be looked up here, which a static program may not be able to.
+pub(super) fn name_services() -> Option<Finding> {
+    let services = services_out_of_reach();
+    (!services.is_empty()).then(|| {
+        let found = format!("/etc/nsswitch.conf names {} for hosts, which this static program cannot load", services.join(", "));
+        Finding::bad("names", found, "take the package, a build with musl, or `hosts: files dns`")
+    })
 }
 
 /// Whether the API answers and takes the app key. Where the key is the unit's alone, whether it can be connected to.
