@@ -156,9 +156,9 @@ fn a_flipped_byte_is_found_or_was_in_unused_space() {
     assert!(found > 50, "{found} flips were found, and {unused} were in unused space");
 }
 
-/// The journal's files, without the index of the write-ahead log, which is in memory in effect.
+/// The content of the journal's files. An empty write-ahead log is none, and its index is what SQLite has in memory.
 fn files_of(folder: &Folder) -> Vec<(&'static str, Option<Vec<u8>>)> {
-    let read = |name| fs::read(folder.path("data").join(name)).ok();
+    let read = |name| fs::read(folder.path("data").join(name)).ok().filter(|bytes| !bytes.is_empty());
     ["journal.db", "journal.db-wal", HEAD_NAME].map(|name| (name, read(name))).to_vec()
 }
 
@@ -177,7 +177,7 @@ fn a_journal_of_a_newer_version_is_refused_and_left_alone() {
         drop(db);
         rusqlite::Connection::open(&copy).unwrap().pragma_update(None, "user_version", version + 1).unwrap();
         let before = files_of(&folder);
-        assert_eq!(before[1].1.as_ref().is_some_and(|log| !log.is_empty()), is_killed);
+        assert_eq!(before[1].1.is_some(), is_killed);
         let words = [
             format!("schema version {}", version + 1),
             format!("this stanch ({}) knows only {version}", env!("CARGO_PKG_VERSION")),
