@@ -143,9 +143,8 @@ pub fn run(exec: &Exec) -> Result<Infallible, ExecError> {
 }
 
 fn become_user(name: &str) -> Result<Account, ExecError> {
-    let failed = |step: &'static str| {
-        move |source: io::Error| ExecError::Become { user: name.to_owned(), step, source }
-    };
+    let failed =
+        |step: &'static str| move |source: io::Error| ExecError::Become { user: name.to_owned(), step, source };
     let account = Account::named(name)
         .map_err(failed("reading the accounts"))?
         .ok_or_else(|| ExecError::NoSuchUser(name.to_owned()))?;

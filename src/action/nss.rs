@@ -139,7 +139,10 @@ mod tests {
             ("", &[][..]),
             ("passwd: files systemd\nhosts: files dns\n", &[]),
             ("hosts:\tfiles mdns4_minimal [NOTFOUND=return] dns # mdns off\n", &["mdns4_minimal"]),
-            ("hosts : mymachines resolve [ !UNAVAIL=return ] files myhostname dns", &["mymachines", "resolve", "myhostname"]),
+            (
+                "hosts : mymachines resolve [ !UNAVAIL=return ] files myhostname dns",
+                &["mymachines", "resolve", "myhostname"],
+            ),
             ("# hosts: resolve\n", &[]),
         ] {
             assert_eq!(out_of_reach(text), expected, "{text}");

@@ -15,8 +15,8 @@ mod connection;
 mod far;
 mod probe;
 
-pub(crate) use probe::probe;
 pub(super) use connection::{Connections, end_all};
+pub(crate) use probe::probe;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -73,7 +73,9 @@ impl SecretRef {
                 }
                 let path = match environment(CREDENTIALS_DIRECTORY) {
                     Some(folder) => Path::new(&folder).join(name),
-                    None => Some(unit.join(name)).filter(|path| path.exists()).ok_or_else(|| fail(Problem::NoCredentials))?,
+                    None => Some(unit.join(name))
+                        .filter(|path| path.exists())
+                        .ok_or_else(|| fail(Problem::NoCredentials))?,
                 };
                 read_file(&path).map_err(fail)?
             }
@@ -172,7 +174,9 @@ pub enum Problem {
     #[error("a credential is named by a plain file name")]
     NotAName,
     /// Not started by systemd with credentials.
-    #[error("$CREDENTIALS_DIRECTORY is not set, and the unit stanch.service does not run with it where this account may look; use LoadCredential= in the unit")]
+    #[error(
+        "$CREDENTIALS_DIRECTORY is not set, and the unit stanch.service does not run with it where this account may look; use LoadCredential= in the unit"
+    )]
     NoCredentials,
     /// Not UTF-8.
     #[error("it is not UTF-8 text")]

@@ -107,8 +107,10 @@ mod tests {
     fn journal(folder: &Path, version: &str) -> (Connection, PathBuf) {
         let path = folder.join("journal.db");
         let db = Connection::open(&path).unwrap();
-        db.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, kind, data)")
-            .unwrap();
+        db.execute_batch(
+            "PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, kind, data)",
+        )
+        .unwrap();
         let data = serde_json::json!({ "version": version }).to_string();
         db.execute("INSERT INTO record (kind, data) VALUES ('started', ?1)", [data]).unwrap();
         (db, path)

@@ -186,7 +186,8 @@ fn a_journal_of_a_newer_version_is_refused_and_left_alone() {
         let copy = copy.to_str().unwrap();
         let elsewhere = folder.path("elsewhere.db");
         let elsewhere = elsewhere.to_str().unwrap();
-        let commands: [&[&str]; 4] = [&["audit", "verify"], &["audit", "export"], &["backup", elsewhere], &["restore", copy]];
+        let commands: [&[&str]; 4] =
+            [&["audit", "verify"], &["audit", "export"], &["backup", elsewhere], &["restore", copy]];
         let commands = commands.map(|command| folder.run(command));
         for output in [folder.start_in_vain()].into_iter().chain(commands) {
             assert_eq!(output.status.code(), Some(5), "{}", said(&output));

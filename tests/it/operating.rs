@@ -124,13 +124,8 @@ fn a_copy_is_put_back_while_the_lock_is_let_go_of_and_not_where_a_daemon_keeps_i
     // What a killed daemon was starting holds its lock until it has become its own program.
     let lock = std::fs::File::create(folder.path("data/lock")).unwrap();
     lock.lock().unwrap();
-    let mut child = super::support::stanch()
-        .arg("restore")
-        .arg(&copy)
-        .arg("-c")
-        .arg(folder.path("stanch.yaml"))
-        .spawn()
-        .unwrap();
+    let mut child =
+        super::support::stanch().arg("restore").arg(&copy).arg("-c").arg(folder.path("stanch.yaml")).spawn().unwrap();
     let pid = child.id();
     super::support::wait_for("the restore to come to the lock", || {
         let open = std::fs::read_dir(format!("/proc/{pid}/fd")).map_err(|error| error.to_string())?;
@@ -152,7 +147,9 @@ fn found(folder: &Folder, args: &[&str], about: &str) -> Vec<(String, String)> {
 }
 
 fn expect(found: &[(String, String)], expected: &[(&str, &str)]) {
-    let fits = |((health, said), (expected, word)): (&(String, String), &(&str, &str))| health == expected && said.contains(word);
+    let fits = |((health, said), (expected, word)): (&(String, String), &(&str, &str))| {
+        health == expected && said.contains(word)
+    };
     assert!(found.len() == expected.len() && found.iter().zip(expected).all(fits), "{found:#?}");
 }
 

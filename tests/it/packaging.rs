@@ -26,7 +26,8 @@ fn assets() -> Vec<[String; 3]> {
 /// Every file of the project, by its path in it.
 fn files() -> Vec<String> {
     let mut found = Vec::new();
-    let mut left: Vec<PathBuf> = ["rules", "scripts", "docs", "examples", "packaging"].map(|name| root().join(name)).into();
+    let mut left: Vec<PathBuf> =
+        ["rules", "scripts", "docs", "examples", "packaging"].map(|name| root().join(name)).into();
     while let Some(folder) = left.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -46,9 +47,8 @@ fn everything_that_is_packed_is_there_and_every_rule_and_script_is_packed_once()
     let files = files();
     let assets: Vec<_> = assets();
     assert!(assets.len() > 10);
-    let glob = |pattern: &str| {
-        globset::GlobBuilder::new(pattern).literal_separator(true).build().unwrap().compile_matcher()
-    };
+    let glob =
+        |pattern: &str| globset::GlobBuilder::new(pattern).literal_separator(true).build().unwrap().compile_matcher();
     for [from, _, mode] in &assets {
         assert!(["644", "755"].contains(&mode.as_str()), "{from}");
         match from.strip_prefix("target/release/") {
@@ -76,7 +76,8 @@ fn the_paths_that_documents_name_are_those_of_the_package() {
     let mut installed = BTreeSet::new();
     for [from, to, _] in assets() {
         let name = from.rsplit('/').next().unwrap();
-        installed.insert(format!("/{}", if to.ends_with('/') && !name.contains('*') { format!("{to}{name}") } else { to }));
+        installed
+            .insert(format!("/{}", if to.ends_with('/') && !name.contains('*') { format!("{to}{name}") } else { to }));
     }
     let is_packed = |path: &str| {
         let path = path.trim_end_matches('/');
@@ -90,7 +91,8 @@ fn the_paths_that_documents_name_are_those_of_the_package() {
     for file in files().into_iter().chain(["src/rule/schema/tests.rs".to_owned()]) {
         let Ok(text) = fs::read_to_string(root().join(&file)) else { continue };
         for (at, _) in text.match_indices("/usr/share/") {
-            let path: String = text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || "/-_.".contains(*c)).collect();
+            let path: String =
+                text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || "/-_.".contains(*c)).collect();
             let path = path.trim_end_matches('.');
             if path.contains("stanch") {
                 seen += 1;
@@ -129,7 +131,8 @@ impl Fake {
         let text = text.replace("/var/lib/stanch", &format!("{here}/var/lib/stanch"));
         let path = std::env::join_paths([self.path("bin"), "/usr/bin".into(), "/bin".into()]).unwrap();
         let mut command = Command::new("/bin/dash");
-        let output = command.arg("-c").arg(text).arg(script).args(args).env_clear().env("PATH", path).env("FAKE", here).output();
+        let output =
+            command.arg("-c").arg(text).arg(script).args(args).env_clear().env("PATH", path).env("FAKE", here).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{script} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -154,7 +157,11 @@ fn the_package_makes_account_and_secret_once_and_takes_away_what_is_its_own() {
     assert!(accounts.contains("--system") && accounts.trim_end().ends_with(" stanch"), "{accounts}");
 
     fake.run("postinst", &["configure", "0.1.0-1"]);
-    assert_eq!(fs::read_to_string(fake.path("etc/stanch/secrets/webhook-token")).unwrap(), secret, "an upgrade keeps it");
+    assert_eq!(
+        fs::read_to_string(fake.path("etc/stanch/secrets/webhook-token")).unwrap(),
+        secret,
+        "an upgrade keeps it"
+    );
 
     fs::write(fake.path("var/lib/stanch/journal.db"), "").unwrap();
     fs::write(fake.path("etc/stanch/rules/mine.yaml"), "").unwrap();

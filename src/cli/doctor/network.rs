@@ -51,7 +51,10 @@ pub(super) fn listener(config: &Config) -> Vec<Finding> {
 pub(super) fn name_services() -> Option<Finding> {
     let services = services_out_of_reach();
     (!services.is_empty()).then(|| {
-        let found = format!("/etc/nsswitch.conf names {} for hosts, which this static program cannot load", services.join(", "));
+        let found = format!(
+            "/etc/nsswitch.conf names {} for hosts, which this static program cannot load",
+            services.join(", ")
+        );
         Finding::bad("names", found, "take the package, a build with musl, or `hosts: files dns`")
     })
 }
@@ -99,7 +102,9 @@ fn connect(api: &str) -> Finding {
     match (host, port).to_socket_addrs().map(|addrs| addrs.collect::<Vec<_>>()) {
         Err(error) => Finding::bad("flashduty", format!("{host} has no address: {error}"), LET_OUT),
         Ok(addrs) => match addrs.iter().find_map(|addr| TcpStream::connect_timeout(addr, CONNECT_TIMEOUT).ok()) {
-            Some(_) => Finding::good("flashduty", format!("{host}:{port} can be connected to; the app key was not tried")),
+            Some(_) => {
+                Finding::good("flashduty", format!("{host}:{port} can be connected to; the app key was not tried"))
+            }
             None => Finding::bad("flashduty", format!("{host}:{port} cannot be connected to"), LET_OUT),
         },
     }
