@@ -198,6 +198,12 @@ fn the_unit_names_what_the_package_brings_and_the_config_says() {
 }
 
 #[test]
+fn the_changelog_of_the_package_begins_with_this_version() {
+    let first = format!("stanch ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(read("packaging/debian/changelog").starts_with(&first), "raise it together with the version in Cargo.toml");
+}
+
+#[test]
 fn the_way_that_is_tried_is_the_way_that_is_told() {
     let tried = read("packaging/try-package.sh");
     let told = read("docs/install.md");
