@@ -5,6 +5,7 @@
 
 pub mod exec_shim;
 mod http;
+pub(crate) mod nss;
 pub mod process;
 mod run;
 mod shell;
@@ -15,6 +16,7 @@ mod wait;
 pub use http::HttpError;
 pub use process::StartError;
 pub use ssh::SshSettings;
+pub(crate) use ssh::probe as probe_ssh;
 pub use stop::{Stop, StopReason, Stopper};
 
 use std::collections::BTreeMap;

@@ -431,11 +431,7 @@ fn action_settings(
             limits: config.limits.step,
             cgroups: action::process::Cgroups::find(&config.data),
         },
-        ssh: action::SshSettings {
-            config: config.ssh_config.clone(),
-            sockets: config.data.join("ssh"),
-            agent: std::env::var("SSH_AUTH_SOCK").ok(),
-        },
+        ssh: action::SshSettings::of(config),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod read;
 pub mod record;
 mod retention;
 pub mod store;
+mod upgrade;
 mod writer;
 
 pub use writer::{CommitReport, Committed};

@@ -43,6 +43,15 @@ impl Serve {
     }
 
     async fn serve(self, config: &Path) -> Result<(), Exit> {
+        let services = crate::action::nss::services_out_of_reach();
+        if !services.is_empty() {
+            let why = format!(
+                "this stanch is one static file with glibc inside, which dies of the name services that \
+                 /etc/nsswitch.conf names for `hosts`: {}. Take the package, a build with musl, or `hosts: files dns`",
+                services.join(", ")
+            );
+            return Err(fail(&why, Exit::Config));
+        }
         // The state of the files is taken before they are read, so that a change meanwhile is noticed.
         let stamp = Stamp::of(config);
         let config = setup::config(config)?;

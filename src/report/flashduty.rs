@@ -102,6 +102,15 @@ impl Client {
         self.ask("/incident/list", &body).await.map(|answer| ListPage::of(&answer.data))
     }
 
+    /// Asks once for the newest incident since a time in Unix seconds, of which nothing is kept: whether the API
+    /// answers, and takes the app key. It changes nothing.
+    ///
+    /// # Errors
+    /// Why it did not answer, or what it said.
+    pub async fn look(&self, from: i64, to: i64) -> Result<(), CallError> {
+        self.call("/incident/list", &json!({ "start_time": from, "end_time": to, "limit": 1, "p": 1 })).await.map(drop)
+    }
+
     /// A page, from 1, of the alerts of an incident.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ mod once;
 mod openapi;
 mod operating;
 mod ordering;
+mod packaging;
 mod pause;
 mod people;
 mod program;
