@@ -2,7 +2,7 @@ SHELL := /bin/bash
 
 # The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test setup lint bench demo fmt schema soak fuzz fuzz-api deb screenshots paint
+.PHONY: test setup lint bench demo fmt schema soak fuzz fuzz-api deb try-deb static screenshots paint
 
 test: setup
 	cargo test --locked
@@ -37,7 +37,7 @@ bench:
 soak: setup
 	mkdir -p target
 	ulimit -n 20000; cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 \
-		sweep:: storm:: soak:: each:: 2>&1 | tee target/soak.txt; exit $${PIPESTATUS[0]}
+		sweep:: storm:: soak:: each:: hot_reload:: 2>&1 | tee target/soak.txt; exit $${PIPESTATUS[0]}
 	cargo test --release --locked --lib -- --ignored --nocapture invariants:: 2>&1 | tee -a target/soak.txt; \
 		exit $${PIPESTATUS[0]}
 
@@ -62,12 +62,34 @@ screenshots: setup
 paint: setup
 	cargo test --locked --test it -- --ignored --nocapture browser::first_paint
 
-# The Debian package, in target/debian. Needs cargo-deb (`cargo install cargo-deb`).
-deb:
+# The Debian package, in target/debian. cargo-deb comes from crates.io into the target folder, in the version that was tried.
+CARGO_DEB_VERSION := 3.8.0
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+CARGO_DEB := $(TARGET)/tools/cargo-deb-$(CARGO_DEB_VERSION)/bin/cargo-deb
+STANCH := $(TARGET)/release/stanch
+
+deb: $(CARGO_DEB)
 	cargo build --release --locked
-	mkdir -p target/package
-	target/release/stanch man > target/package/stanch.1
-	target/release/stanch completions bash > target/package/stanch.bash
-	target/release/stanch completions zsh > target/package/_stanch
-	target/release/stanch completions fish > target/package/stanch.fish
-	cargo deb --no-build --locked
+	mkdir -p $(TARGET)/release/package
+	$(STANCH) man | gzip -9n > $(TARGET)/release/package/stanch.1.gz
+	gzip -9n < CHANGELOG.md > $(TARGET)/release/package/changelog.gz
+	$(STANCH) completions bash > $(TARGET)/release/package/stanch.bash
+	$(STANCH) completions zsh > $(TARGET)/release/package/_stanch
+	$(STANCH) completions fish > $(TARGET)/release/package/stanch.fish
+	$(CARGO_DEB) deb --no-build --locked
+
+# The package on a Debian that has never seen it, as docs/install.md tells. Needs root and debootstrap; about a minute, and one
+# more the first time.
+try-deb: deb
+	packaging/try-package.sh $$(ls -t $(TARGET)/debian/stanch_*.deb | head -1) $(TARGET)/try
+
+# One file that needs nothing of the system that it runs on. The target is this machine's unless another is named; what is
+# built and tried how is in docs/install.md.
+STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+
+static:
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(STATIC_TARGET)
+	@echo "$(TARGET)/$(STATIC_TARGET)/release/stanch"
+
+$(CARGO_DEB):
+	cargo install --locked --version $(CARGO_DEB_VERSION) --root $(TARGET)/tools/cargo-deb-$(CARGO_DEB_VERSION) cargo-deb

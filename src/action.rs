@@ -5,6 +5,7 @@
 
 pub mod exec_shim;
 mod http;
+pub(crate) mod nss;
 pub mod process;
 mod run;
 mod shell;
@@ -17,6 +18,7 @@ pub use http::HttpError;
 pub(crate) use http::describe;
 pub use process::StartError;
 pub use ssh::SshSettings;
+pub(crate) use ssh::probe as probe_ssh;
 pub use stop::{Stop, StopReason, Stopper};
 
 use std::collections::BTreeMap;

@@ -38,14 +38,17 @@ use crate::action::exec_shim;
 /// The word before which nothing but our own processes call us: sets up the account of a step, then becomes it.
 const EXEC_WORD: &str = "__exec";
 
+/// Where the package puts its config.
+const INSTALLED_CONFIG: &str = "/etc/stanch/stanch.yaml";
+
 /// An auto-remediation rule engine: takes Flashduty pushes, decides by rules, heals, and keeps record of it all.
 #[derive(Debug, Parser)]
 #[command(name = "stanch", version, max_term_width = 100)]
 #[command(after_help = "Begin with `stanch demo`, or with `stanch init`.")]
 pub struct Cli {
-    /// The config file.
-    #[arg(short, long, global = true, default_value = "stanch.yaml", value_name = "FILE")]
-    pub config: PathBuf,
+    /// The config file; `stanch.yaml` in this folder unless given, else the package's `/etc/stanch/stanch.yaml`.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -76,6 +79,12 @@ enum Command {
     Man(completions::Man),
 }
 
+/// The config that is meant. Who is woken on the bastion stands in any folder and need not know where the config lies.
+fn config_file(given: Option<PathBuf>) -> PathBuf {
+    let (here, installed) = (PathBuf::from("stanch.yaml"), PathBuf::from(INSTALLED_CONFIG));
+    given.unwrap_or_else(|| if !here.exists() && installed.exists() { installed } else { here })
+}
+
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -91,27 +100,28 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
+    let config = config_file(cli.config);
     let exit = match cli.command {
         Command::Demo(command) => command.run(),
         Command::Init(command) => command.run(),
-        Command::Serve(command) => command.run(&cli.config),
-        Command::Check(command) => command.run(&cli.config),
-        Command::Test(command) => command.run(&cli.config),
-        Command::Explain(command) => command.run(&cli.config),
-        Command::Backtest(command) => command.run(&cli.config),
-        Command::Runs(command) => command.run(&cli.config),
-        Command::Events(command) => command.run(&cli.config),
-        Command::Pause(command) => command.run(&cli.config),
-        Command::Resume(command) => command.run(&cli.config),
-        Command::Reload(command) => command.run(&cli.config),
-        Command::CatchUp(command) => command.run(&cli.config),
+        Command::Serve(command) => command.run(&config),
+        Command::Check(command) => command.run(&config),
+        Command::Test(command) => command.run(&config),
+        Command::Explain(command) => command.run(&config),
+        Command::Backtest(command) => command.run(&config),
+        Command::Runs(command) => command.run(&config),
+        Command::Events(command) => command.run(&config),
+        Command::Pause(command) => command.run(&config),
+        Command::Resume(command) => command.run(&config),
+        Command::Reload(command) => command.run(&config),
+        Command::CatchUp(command) => command.run(&config),
         Command::Schema(command) => command.run(),
-        Command::Send(command) => command.run(&cli.config),
-        Command::Audit(command) => command.run(&cli.config),
-        Command::Backup(command) => command.run(&cli.config),
-        Command::Restore(command) => command.run(&cli.config),
-        Command::Doctor(command) => command.run(&cli.config),
-        Command::Top(command) => command.run(&cli.config),
+        Command::Send(command) => command.run(&config),
+        Command::Audit(command) => command.run(&config),
+        Command::Backup(command) => command.run(&config),
+        Command::Restore(command) => command.run(&config),
+        Command::Doctor(command) => command.run(&config),
+        Command::Top(command) => command.run(&config),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     };

@@ -100,7 +100,7 @@ pub fn decide(question: &Question<'_>, history: &mut History, now: Timestamp) ->
     let view = EventView::new(seen);
     let mut each = Vec::new();
     // It only reads, so it can be tried a second time; what panics twice is set aside.
-    let asked = match apart(|| asked(question, seen)).or_else(|_| apart(|| asked(question, seen))) {
+    let asked = match twice(|| asked(question, seen)) {
         Ok(asked) => asked,
         Err(message) => return Decisions { late_since, each, set_aside: Some(message) },
     };
@@ -154,6 +154,11 @@ fn decide_rule_apart(
         tracing::error!(event = %question.event.id, rule = %rule.id, message, "a rule was set aside for an event");
         (plain(rule, Outcome::ConditionError { message }), None)
     })
+}
+
+/// Evaluates something that only reads, a second time where it panicked.
+fn twice<T>(evaluate: impl Fn() -> T) -> Result<T, String> {
+    apart(&evaluate).or_else(|_| apart(&evaluate))
 }
 
 /// Evaluates something that only reads; the error says that it panicked, and why.

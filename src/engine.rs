@@ -17,6 +17,7 @@ pub mod decider;
 mod fault;
 mod flashduty;
 mod handle;
+mod hiding;
 mod planner;
 mod recovery;
 mod reload;
@@ -153,6 +154,20 @@ pub struct Engine {
     #[cfg(feature = "otlp")]
     exporter: Option<traces::Exporter>,
     writer: std::thread::JoinHandle<()>,
+    /// Whether the deciding task ended by a panic.
+    died: bool,
+}
+
+/// Why the engine cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What it decides cannot be recorded, or the journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] EngineError),
+    /// It is a defect of ours. What was accepted is decided after a restart; an event over which that happens twice is
+    /// set aside then.
+    #[error("the engine stops because of a defect of its own, please report it: {0}")]
+    Defect(String),
 }
 
 impl Engine {
@@ -333,6 +348,7 @@ impl Engine {
             #[cfg(feature = "otlp")]
             exporter,
             writer: opened.writer,
+            died: false,
             handle,
         })
     }
@@ -348,32 +364,39 @@ impl Engine {
     }
 
     /// Resolves when the engine cannot go on, with the reason.
-    pub async fn failed(&mut self) -> String {
+    pub async fn failed(&mut self) -> Failure {
         match (&mut self.decider).await {
-            Ok(Ok(_)) => "the deciding task ended".into(),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => format!("the deciding task died: {error}"),
+            Ok(Ok(_)) => Failure::Defect("the deciding task ended".into()),
+            Ok(Err(error)) => error.into(),
+            Err(error) => {
+                self.died = true;
+                Failure::Defect(format!("the deciding task died: {error}"))
+            }
         }
     }
 
-    /// Stops in the order of the flow: nothing new comes in, nothing new is decided, runs get `grace` to end.
-    pub async fn stop(self, grace: Duration) {
+    /// Stops in the order of the flow: nothing new comes in, nothing new is decided, runs get `grace` to end, or until
+    /// `at_once` resolves.
+    pub async fn stop(mut self, grace: Duration, at_once: impl Future<Output = ()>) {
         self.catching_up.abort();
         self.watcher.abort();
         self.stop_receiver.send_replace(true);
         wait_for(self.receiver, "receiver").await;
         if !self.decider.is_finished() {
             self.handle.tell(Command::Stop).await;
-            wait_for(self.decider, "decider").await;
+            self.died |= !wait_for(self.decider, "decider").await;
         }
-        let left = self.handle.runner().drain(grace).await;
+        let left = self.handle.runner().drain(grace, at_once).await;
         if left > 0 {
             tracing::error!(left, "runs did not end in time; the next start records them as interrupted");
         }
         self.outbox.stop().await;
         self.janitor.abort();
         let journal = self.handle.journal();
-        if let Err(error) = journal.append(vec![Record::Stopped]).await {
+        // Without this record the next start counts a death, and by that tells over which event the daemon dies.
+        if !self.died
+            && let Err(error) = journal.append(vec![Record::Stopped]).await
+        {
             tracing::warn!(%error, "the stop could not be recorded");
         }
         #[cfg(feature = "otlp")]
@@ -406,10 +429,13 @@ async fn serve(
     }
 }
 
-async fn wait_for<T>(task: JoinHandle<T>, name: &str) {
-    if let Err(error) = task.await {
+/// Waits for a task; whether it ended without a panic.
+async fn wait_for<T>(task: JoinHandle<T>, name: &str) -> bool {
+    let ended = task.await;
+    if let Err(error) = &ended {
         tracing::error!(%error, task = name, "a task died");
     }
+    ended.is_ok()
 }
 
 /// Lets old records go, a few at a time.
@@ -455,11 +481,7 @@ fn action_settings(
             limits: config.limits.step,
             cgroups: action::process::Cgroups::find(&config.data),
         },
-        ssh: action::SshSettings {
-            config: config.ssh_config.clone(),
-            sockets: config.data.join("ssh"),
-            agent: std::env::var("SSH_AUTH_SOCK").ok(),
-        },
+        ssh: action::SshSettings::of(config),
         traces,
     }
 }
@@ -481,6 +503,13 @@ fn redactor_for(config: &Config) -> Result<Redactor, StartError> {
     let secrets: Result<Vec<_>, _> = config.secrets().into_iter().map(|secret| secret.resolve()).collect();
     let secrets = secrets.map_err(|error| StartError::Secret(error.to_string()))?;
     Redactor::new(secrets.iter().map(|secret| secret.expose())).map_err(|error| StartError::Secret(error.to_string()))
+}
+
+/// A redactor for those secrets of the config that whoever runs this may read, for commands beside the daemon.
+pub fn redactor_as_far_as_readable(config: &Config) -> Redactor {
+    let secrets: Vec<_> = config.secrets().into_iter().filter_map(|secret| secret.resolve().ok()).collect();
+    // Without a search nothing is hidden, and the command would be of no less use.
+    Redactor::new(secrets.iter().map(|secret| secret.expose())).unwrap_or_default()
 }
 
 fn lines<T: ToString>(errors: &[T]) -> String {

@@ -23,6 +23,7 @@ pub mod read;
 pub mod record;
 mod retention;
 pub mod store;
+mod upgrade;
 mod writer;
 
 pub use writer::{CommitReport, Committed};
@@ -50,6 +51,10 @@ pub const BATCH_MAX: usize = 512;
 /// How many pushes may be on their way between receipt and decision. At 4 kB each this is 32 MB at the worst; a
 /// healthy engine has a few hundred.
 pub const UNDECIDED_MAX: usize = 8192;
+
+/// Bytes that have to be free on a disk that was full, so that it counts as one with room again. With less than a few
+/// commits need the next push would fail too.
+pub const ROOM_MIN: u64 = 1 << 20;
 
 /// The name of the journal's file in the data folder.
 pub const FILE_NAME: &str = "journal.db";
@@ -95,6 +100,15 @@ pub enum Refused {
     },
 }
 
+/// That the journal could not be written when it was tried last, and goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwritten {
+    /// Why.
+    pub reason: String,
+    /// Whether there is room by now. A quota is not seen.
+    pub has_room: bool,
+}
+
 /// Takes pushes in. What the receiver sees of the journal.
 pub trait Intake: Clone + Send + Sync + 'static {
     /// Offers a push; resolves when its fate is durable. Sets no time limit of its own.
@@ -116,6 +130,7 @@ pub struct Journal {
     submissions: mpsc::UnboundedSender<Submission>,
     undecided: Arc<Semaphore>,
     closed: watch::Receiver<Option<String>>,
+    unwritten: watch::Receiver<Option<String>>,
     clock: Arc<dyn Clock>,
     path: Arc<PathBuf>,
 }
@@ -200,10 +215,12 @@ impl Recovered {
         let (submit, submissions) = mpsc::unbounded_channel();
         let (commit, committed) = mpsc::unbounded_channel();
         let (close, closed) = watch::channel(None);
+        let (not_written, unwritten) = watch::channel(None);
         let journal = Journal {
             submissions: submit,
             undecided: Arc::new(Semaphore::new(UNDECIDED_MAX)),
             closed,
+            unwritten,
             clock,
             path: Arc::new(self.store.path().to_owned()),
         };
@@ -214,6 +231,7 @@ impl Recovered {
             submissions,
             committed: commit,
             closed: close,
+            unwritten: not_written,
             on_commit: Box::new(on_commit),
         };
         let lock = self.lock;
@@ -249,6 +267,18 @@ impl Journal {
     /// Why nothing can be written, if so.
     pub fn closed_now(&self) -> Option<String> {
         self.closed.borrow().clone()
+    }
+
+    /// Why pushes are refused at present, if the disk of an open journal was found full or read-only, and whether it
+    /// still is by what the system says of it. Nothing is written to find out.
+    pub fn unwritten(&self) -> Option<Unwritten> {
+        let reason = self.unwritten.borrow().clone()?;
+        let disk = rustix::fs::statvfs(&*self.path);
+        let has_room = disk.is_ok_and(|disk| {
+            !disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)
+                && disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM_MIN
+        });
+        Some(Unwritten { reason, has_room })
     }
 
     /// The journal's file.

@@ -10,6 +10,7 @@
 //! Data flows one way. What decides is pure; what acts is at the edge; everything that happens is one
 //! append-only journal, and all state is the fold of it. See `ARCHITECTURE.md` for the map and the invariants.
 
+mod chance;
 pub mod clock;
 pub mod config;
 

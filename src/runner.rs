@@ -216,11 +216,16 @@ impl<S: RecordSink> Runner<S> {
         self.shared.load.borrow().active
     }
 
-    /// Starts nothing new, waits up to `grace` for what goes on, then ends it as `interrupted`. Resolves when all is
-    /// recorded, or after a further ten seconds; says how many runs are left without an end then.
-    pub async fn drain(&self, grace: Duration) -> usize {
+    /// Starts nothing new, waits up to `grace` or until `at_once` resolves for what goes on, then ends it as
+    /// `interrupted`. Resolves when all is recorded, or after a further ten seconds; says how many runs are left without
+    /// an end then.
+    pub async fn drain(&self, grace: Duration, at_once: impl Future<Output = ()>) -> usize {
         self.shared.load.send_modify(|load| load.stopping = true);
-        if !self.idle_within(grace).await {
+        let is_idle = tokio::select! {
+            is_idle = self.idle_within(grace) => is_idle,
+            () = at_once => self.active_len() == 0,
+        };
+        if !is_idle {
             self.shared.stop_all();
             self.idle_within(ENDING_MAX).await;
         }

@@ -4,13 +4,14 @@
 //! instead, which does it here. Runs in a process of its own, never in the daemon.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
-use nix::unistd::{User, initgroups, setgid, setuid};
+use nix::unistd::{setgid, setuid};
 
+use super::nss::Account;
 use super::process::StepLimits;
 
 /// The hidden command by which the daemon calls itself.
@@ -134,28 +135,26 @@ pub fn run(exec: &Exec) -> Result<Infallible, ExecError> {
         let user = become_user(name)?;
         command.env("USER", name).env("LOGNAME", name);
         if exec.set_home {
-            command.env("HOME", user.dir);
+            command.env("HOME", user.home);
         }
     }
     let source = command.args(&exec.args).exec();
     Err(ExecError::Exec { program: exec.program.clone(), source })
 }
 
-fn become_user(name: &str) -> Result<User, ExecError> {
-    let failed = |step: &'static str| {
-        move |errno: nix::Error| ExecError::Become { user: name.to_owned(), step, source: errno.into() }
-    };
-    let user = User::from_name(name)
+fn become_user(name: &str) -> Result<Account, ExecError> {
+    let failed =
+        |step: &'static str| move |source: io::Error| ExecError::Become { user: name.to_owned(), step, source };
+    let account = Account::named(name)
         .map_err(failed("reading the accounts"))?
         .ok_or_else(|| ExecError::NoSuchUser(name.to_owned()))?;
-    let c_name = CString::new(name).map_err(|_| ExecError::NoSuchUser(name.to_owned()))?;
-    if user.uid != nix::unistd::geteuid() {
+    if account.uid != nix::unistd::geteuid() {
         // In this order: without root's identity the groups could not be changed any more.
-        initgroups(&c_name, user.gid).map_err(failed("setting its groups"))?;
-        setgid(user.gid).map_err(failed("setting its group"))?;
-        setuid(user.uid).map_err(failed("setting its identity"))?;
+        account.take_groups().map_err(failed("setting its groups"))?;
+        setgid(account.gid).map_err(|errno| failed("setting its group")(errno.into()))?;
+        setuid(account.uid).map_err(|errno| failed("setting its identity")(errno.into()))?;
     }
-    Ok(user)
+    Ok(account)
 }
 
 #[cfg(test)]

@@ -13,8 +13,10 @@
 
 mod connection;
 mod far;
+mod probe;
 
 pub(super) use connection::{Connections, end_all};
+pub(crate) use probe::probe;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use super::process::{Manner, Order, Starter};
 use super::{Attempt, failed};
 use crate::clock::Stopwatch;
+use crate::config::Config;
 use crate::journal::record::{StepEnd, StepResult};
 use crate::plan::{ProcessCall, SshCall, StdinCall};
 
@@ -39,6 +42,17 @@ pub struct SshSettings {
     pub sockets: PathBuf,
     /// The socket of an agent, which processes would not see otherwise.
     pub agent: Option<String>,
+}
+
+impl SshSettings {
+    /// What the config and the environment of this process say.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            config: config.ssh_config.clone(),
+            sockets: config.data.join("ssh"),
+            agent: std::env::var("SSH_AUTH_SOCK").ok(),
+        }
+    }
 }
 
 /// Where a step goes, as OpenSSH is told.

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::access::Access;
 use super::routes::{Desk, routes};
+use crate::action::nss::Account;
 use crate::config::Admin;
 use crate::engine::Handle;
 
@@ -132,8 +133,8 @@ fn bind_socket(path: &Path) -> Result<UnixListener, AdminError> {
 
 /// The name of an account, else its number.
 fn name_of(uid: u32) -> String {
-    match nix::unistd::User::from_uid(uid.into()) {
-        Ok(Some(user)) => user.name,
+    match Account::numbered(uid) {
+        Ok(Some(account)) => account.name,
         _ => format!("user {uid}"),
     }
 }

@@ -88,7 +88,7 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
         .collect();
     parameters.extend(endpoint.query.iter().map(|parameter| {
         let schema = match parameter.kind {
-            "integer" => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
+            "integer" => json!({ "type": "integer", "minimum": 0, "maximum": super::request::WHOLE_MAX }),
             kind => json!({ "type": kind }),
         };
         json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema })

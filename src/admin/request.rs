@@ -101,15 +101,14 @@ impl Head {
     }
 }
 
-/// The largest whole number that JSON carries without loss wherever it is read.
-const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+/// The largest number that is taken: JSON carries it without loss wherever it is read, and the journal can have it.
+pub(super) const WHOLE_MAX: u64 = 1 << 53;
 
-/// A whole number, also where it is written `5.0`: JSON Schema calls that an integer too.
+/// A whole number of at most [`WHOLE_MAX`], also where it is written `5.0`: JSON Schema calls that an integer too.
 pub(super) fn whole<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<u64>, D::Error> {
     let Some(number) = Option::<serde_json::Number>::deserialize(reader)? else { return Ok(None) };
-    let of_float =
-        || number.as_f64().filter(|it| it.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(it)).map(|it| it as u64);
-    let whole = number.as_u64().or_else(of_float);
+    let of_float = || number.as_f64().filter(|it| it.fract() == 0.0 && (0.0..=WHOLE_MAX as f64).contains(it));
+    let whole = number.as_u64().or_else(|| of_float().map(|it| it as u64)).filter(|whole| *whole <= WHOLE_MAX);
     whole.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is no whole number from 0 to {WHOLE_MAX}")))
 }
 
@@ -146,9 +145,11 @@ impl Pairs {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// The number behind a name.
+    /// The number behind a name, at most [`WHOLE_MAX`].
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, String> {
-        self.text(name).map(|text| text.parse().map_err(|_| format!("`{name}` is no number"))).transpose()
+        let number = |text: &String| text.parse().ok().filter(|number| *number <= WHOLE_MAX);
+        let no_number = || format!("`{name}` is no whole number from 0 to {WHOLE_MAX}");
+        self.0.get(name).map(|text| number(text).ok_or_else(no_number)).transpose()
     }
 
     /// Whether the name is there, alone or with `true` or `1`.

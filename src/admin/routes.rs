@@ -1,13 +1,16 @@
 //! From a request to its answer: who asks, whether they may, and which part answers.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Buf;
+use http_body_util::BodyExt;
 use tokio::sync::{Notify, Semaphore, watch};
 use warp::Filter;
 use warp::Stream;
+use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 
@@ -18,6 +21,7 @@ use super::request::{BodyError, Head, collect};
 use super::stream::STREAMS_MAX;
 use super::table::{self, Call, Found, Needs};
 use crate::engine::Handle;
+use crate::report::redact::Redactor;
 
 /// What all requests of one listener share.
 pub(super) struct Desk {
@@ -56,7 +60,9 @@ pub(super) fn routes(
             let method = if method == Method::HEAD { Method::GET } else { method };
             let head = Head { method, path: path.as_str().to_owned(), query, headers, peer, account };
             async move {
-                let mut answer = answer(desk, head, body, cut).await;
+                let redactor = desk.handle.redactor();
+                let answer = answer(desk, head, body, cut).await;
+                let mut answer = without_secrets(answer, &redactor.load()).await;
                 protect(&mut answer);
                 answer
             }
@@ -64,6 +70,33 @@ pub(super) fn routes(
         // Nothing above rejects: every method, path and body has an answer.
         .recover(|_| async { Ok::<_, Infallible>(error(StatusCode::BAD_REQUEST, "bad-request", "it cannot be read")) })
         .unify()
+}
+
+/// The types of answers in which texts of others stand.
+const LOOKED_THROUGH: [&str; 3] = ["application/json", "application/x-ndjson", "text/html"];
+
+/// Takes secrets out of an answer of JSON or HTML: rules, and the bodies of pushes, can hold what somebody should not have
+/// written there. A stream does so for each event.
+async fn without_secrets(answer: Response, redactor: &Redactor) -> Response {
+    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !LOOKED_THROUGH.iter().any(|looked_through| kind.starts_with(looked_through)) {
+        return answer;
+    }
+    let (head, body) = answer.into_parts();
+    match body.collect().await {
+        Ok(body) => {
+            let body = body.to_bytes();
+            let clean = match redactor.redact_bytes(&body) {
+                Cow::Borrowed(_) => body.clone(),
+                Cow::Owned(clean) => clean.into(),
+            };
+            Response::from_parts(head, clean.into())
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer of the admin interface could not be looked through");
+            self::error(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be made")
+        }
+    }
 }
 
 async fn answer<S, B>(desk: Arc<Desk>, head: Head, body: S, cut: Arc<Notify>) -> Response

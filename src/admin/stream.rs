@@ -19,6 +19,7 @@ use super::table::Call;
 use super::views::Change;
 use crate::journal::read::Reader;
 use crate::journal::store::StoreError;
+use crate::report::redact::Redactor;
 
 /// How many streams a listener serves at a time; each holds a connection and reads the journal on its own.
 pub(super) const STREAMS_MAX: usize = 16;
@@ -105,7 +106,7 @@ async fn follow(
         let is_full = changes.len() == READ_MAX;
         for change in changes {
             cursor = change.seq;
-            send(events, event(&change)).await?;
+            send(events, event(&change, &desk.handle.redactor().load())).await?;
         }
         if is_full {
             continue;
@@ -158,8 +159,9 @@ async fn send_within(events: &mpsc::Sender<Event>, event: Event, patience: Durat
     }
 }
 
-fn event(change: &Change) -> Event {
+fn event(change: &Change, redactor: &Redactor) -> Event {
     let data = serde_json::to_string(change).unwrap_or_default();
+    let data = redactor.redact(&data);
     Event::default().id(change.seq.to_string()).event(change.record.kind()).data(data)
 }
 

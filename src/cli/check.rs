@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::output::{complain, note, say, wants_colour};
+use super::output::{complain, hide_secrets_of, note, say, wants_colour};
 use super::{Exit, setup};
 use crate::config::Config;
 use crate::config::load::{InvalidConfig, LoadedConfig, SecretPlaces};
@@ -73,11 +73,13 @@ impl Check {
             },
         };
         let Read { config, is_valid, mut diagnostics, mut sources, secrets } = read;
+        hide_secrets_of(&config);
         let are_unusable = check_secrets(&config, &secrets, &mut diagnostics);
         let loaded = check(&config, &self.paths, &self.seen(&config));
         let Loaded { set, diagnostics: of_rules, sources: of_texts, summary, .. } = loaded;
         diagnostics.extend(of_rules.into_iter().filter(|found| is_valid || !OF_THE_CONFIG.contains(&found.code)));
         sources.extend(of_texts);
+        check_texts(&config, &sources, &mut diagnostics);
         let errors = setup::count(&diagnostics, Severity::Error);
         let warned = setup::count(&diagnostics, Severity::Warning);
         if !diagnostics.is_empty() || self.format == CheckFormat::Json {
@@ -154,6 +156,22 @@ fn check_secrets(config: &Config, secrets: &SecretPlaces, diagnostics: &mut Vec<
         diagnostics.push(diagnostic);
     }
     diagnostics.len() > before
+}
+
+/// Points out where a rule, a script or the config has a secret in its text that the config keeps elsewhere.
+fn check_texts(config: &Config, sources: &Sources, diagnostics: &mut Vec<Diagnostic>) {
+    for secret in config.secrets().into_iter().filter_map(|secret| secret.resolve().ok()) {
+        for (path, text) in sources.iter() {
+            for (at, _) in text.match_indices(secret.expose()) {
+                let message = "a secret of the config stands here for everybody to read";
+                let hint = "let a script of yours read it from where the config does, and change the secret";
+                let mut found = Diagnostic::of_file(codes::INLINE_SECRET, path, message, Some(hint.to_owned()));
+                found.severity = Severity::Warning;
+                found.span = at..at;
+                diagnostics.push(found);
+            }
+        }
+    }
 }
 
 fn learn(journal: &Path) -> Result<Vocabulary, StoreError> {

@@ -1,9 +1,10 @@
 //! `stanch doctor`: is everything that the daemon needs as it should be, and if not, what to do.
 //!
-//! It reads and connects; it changes nothing.
+//! It reads, connects and asks; it changes nothing.
 
 mod daemon;
 mod files;
+mod hosts;
 mod journal;
 mod network;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 use super::output::{OutputFormat, json, say};
 use super::{Exit, setup};
 use crate::report::printable;
+use crate::rule::RuleSet;
 use crate::rule::load::load;
 
 /// Look for what keeps Stanch from working, or soon may.
@@ -23,6 +25,9 @@ pub(super) struct Doctor {
     /// How the result is printed.
     #[arg(long, value_enum, default_value_t)]
     format: OutputFormat,
+    /// Also log in to the hosts that stand in `ssh` steps, and run `true` there.
+    #[arg(long)]
+    ssh: bool,
 }
 
 /// How things stand in one respect.
@@ -69,14 +74,25 @@ impl Doctor {
             Ok(config) => config,
             Err(exit) => return exit,
         };
+        let runtime = match setup::runtime() {
+            Ok(runtime) => runtime,
+            Err(exit) => return exit,
+        };
         let mut findings = vec![Finding::good("config", format!("{} is valid", config.file.display()))];
-        findings.push(rules(&config));
+        let (found, rules) = rules(&config);
+        findings.push(found);
         findings.extend(files::secrets(&config));
         findings.extend(files::key(&config));
         findings.extend(files::data(&config));
         findings.extend(journal::look(&config));
         findings.extend(network::listener(&config));
-        findings.extend(network::flashduty(&config));
+        if let Some(unreachable) = network::name_services() {
+            // Asking anything by a name would end this program, as it would the daemon.
+            findings.push(unreachable);
+        } else {
+            findings.extend(network::flashduty(&config, &runtime));
+        }
+        findings.extend(rules.iter().flat_map(|rules| hosts::look(&config, rules, self.ssh, &runtime)));
         findings.extend(daemon::ask(&config));
 
         match self.format {
@@ -87,12 +103,13 @@ impl Doctor {
     }
 }
 
-fn rules(config: &crate::config::Config) -> Finding {
-    let loaded = load(config, 1);
-    match loaded.set {
+fn rules(config: &crate::config::Config) -> (Finding, Option<RuleSet>) {
+    let set = load(config, 1).set;
+    let finding = match &set {
         Some(set) => Finding::good("rules", format!("{} rules load", set.rules.len())),
         None => Finding::bad("rules", "the rules have errors", "run `stanch check`, which shows each with its place"),
-    }
+    };
+    (finding, set)
 }
 
 fn say_finding(finding: &Finding) {

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 
-use super::output::{complain, say};
+use super::output::{complain, say, say_secret};
 use super::{Exit, setup};
 use crate::config::Auth;
 use crate::report::printable;
@@ -180,7 +180,7 @@ impl Init {
         say(&format!("{bold}In Flashduty{reset}, give the webhook this custom header"));
         say(&format!("  name   {header}"));
         if self.show_secret {
-            say(&format!("  value  {secret}"));
+            say_secret(&format!("  value  {secret}"));
         } else {
             say(&format!("  value  the content of {}", shown(&self.dir.join(SECRET))));
         }

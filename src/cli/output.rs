@@ -1,9 +1,14 @@
 //! What commands print: results on standard output, everything else on standard error.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
+use crate::config::Config;
+use crate::engine::redactor_as_far_as_readable;
+use crate::report::redact::Redactor;
 use crate::report::{printable, printable_json};
 
 /// How a result is printed.
@@ -16,21 +21,39 @@ pub(super) enum OutputFormat {
     Json,
 }
 
+/// The secrets that no command prints: those of the config that it has read, as far as it may read them.
+static SECRETS: OnceLock<Redactor> = OnceLock::new();
+
+/// Keeps the secrets that a config names out of all that this process prints from now on. Whoever may not read them
+/// cannot be kept from reading what holds them.
+pub(super) fn hide_secrets_of(config: &Config) {
+    SECRETS.get_or_init(|| redactor_as_far_as_readable(config));
+}
+
+fn without_secrets(text: &str) -> Cow<'_, str> {
+    SECRETS.get().map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
+}
+
 /// Prints a line of a result. `line` may hold styles, but no text that came from outside and was not made printable.
 pub(super) fn say(line: &str) {
+    say_secret(&without_secrets(line));
+}
+
+/// Prints a line in which a secret stands because somebody asked for it.
+pub(super) fn say_secret(line: &str) {
     // A reader that went away, as `head` does, is no reason to fail.
     writeln!(anstream::stdout(), "{line}").ok();
 }
 
 /// Prints a note or an error for the person at the terminal.
 pub(super) fn note(line: &str) {
-    anstream::eprintln!("{line}");
+    anstream::eprintln!("{}", without_secrets(line));
 }
 
 /// Says why a command failed.
 pub(super) fn complain(message: &str) {
     let (style, reset) = (anstyle::AnsiColor::Red.on_default().bold(), anstyle::Reset);
-    anstream::eprintln!("{style}error{reset}: {message}");
+    anstream::eprintln!("{style}error{reset}: {}", without_secrets(message));
 }
 
 /// Prints a value as JSON.

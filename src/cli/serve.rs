@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::output::complain;
 use super::{Exit, setup};
 use crate::admin;
-use crate::engine::{Engine, Inputs, Options, Stamp, StartError};
+use crate::engine::{Engine, Failure, Inputs, Options, Stamp, StartError};
 use crate::report::logging;
 use crate::report::redact::Redactor;
 
@@ -23,6 +23,9 @@ use crate::report::redact::Redactor;
 const ENDING: Duration = Duration::from_secs(20);
 
 /// Run the daemon.
+///
+/// SIGHUP reloads. SIGTERM and SIGINT stop: nothing new starts, and what runs gets `limits.grace` to end. A second one
+/// ends what still runs at once; it is recorded as interrupted.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// Decide and record everything, execute nothing.
@@ -40,13 +43,22 @@ impl Serve {
     }
 
     async fn serve(self, config: &Path) -> Result<(), Exit> {
+        let services = crate::action::nss::services_out_of_reach();
+        if !services.is_empty() {
+            let why = format!(
+                "this stanch is one static file with glibc inside, which dies of the name services that \
+                 /etc/nsswitch.conf names for `hosts`: {}. Take the package, a build with musl, or `hosts: files dns`",
+                services.join(", ")
+            );
+            return Err(fail(&why, Exit::Config));
+        }
         // The state of the files is taken before they are read, so that a change meanwhile is noticed.
         let stamp = Stamp::of(config);
         let config = setup::config(config)?;
         let read_from = Some(Inputs::after(stamp, &config).fingerprint());
         let rules = setup::rules(&config)?;
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
-        logging::init(&config.log, Arc::clone(&redactor)).map_err(|error| fail(&error, Exit::Config))?;
+        let _logging = logging::init(&config.log, Arc::clone(&redactor)).map_err(|error| fail(&error, Exit::Config))?;
         // What whoever started the daemon left open would reach every program that a rule starts.
         let closed = crate::action::process::close_inherited();
         if !closed.is_empty() {
@@ -67,7 +79,7 @@ impl Serve {
         let served = match admin::serve(&admin, handle.clone(), stopping).await {
             Ok(served) => served,
             Err(error) => {
-                engine.stop(Duration::ZERO).await;
+                engine.stop(Duration::ZERO, std::future::pending()).await;
                 return Err(fail(&error.to_string(), Exit::Config));
             }
         };
@@ -77,9 +89,8 @@ impl Serve {
         let alive = tokio::spawn(service::keep_alive(handle.clone()));
         let failed = loop {
             tokio::select! {
-                reason = engine.failed() => break Some(reason),
-                _ = signals.terminate.recv() => break None,
-                _ = signals.interrupt.recv() => break None,
+                failure = engine.failed() => break Some(failure),
+                () = signals.stop.next() => break None,
                 _ = signals.hangup.recv() => handle.ask_to_reload(),
             }
         };
@@ -89,28 +100,46 @@ impl Serve {
         service::stopping(grace + ENDING);
         alive.abort();
         stop_admin.send_replace(true);
-        engine.stop(grace).await;
+        // Whoever asks a second time does not want to wait for what still runs.
+        let at_once = async {
+            signals.stop.next().await;
+            tracing::warn!("asked to stop again: what still runs is ended now");
+        };
+        engine.stop(grace, at_once).await;
         served.ended().await;
         match failed {
             None => Ok(()),
-            Some(reason) => Err(fail(&reason, Exit::Journal)),
+            Some(failure @ Failure::Journal(_)) => Err(fail(&failure.to_string(), Exit::Journal)),
+            Some(failure @ Failure::Defect(_)) => Err(fail(&failure.to_string(), Exit::Internal)),
         }
     }
 }
 
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+    stop: Stops,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let stop = Stops { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Self { stop, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
+/// The signals that ask to stop.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    /// Resolves at the next of them.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Exit;
-use super::output::{complain, note, wants_colour};
+use super::output::{complain, hide_secrets_of, note, wants_colour};
 use crate::config::Config;
 use crate::rule::diagnostic::{Diagnostic, Format, Severity, Sources, render};
 use crate::rule::load::{Loaded, load};
@@ -12,6 +12,7 @@ use crate::rule::load::{Loaded, load};
 pub(super) fn config(path: &Path) -> Result<Config, Exit> {
     match crate::config::load::load(path) {
         Ok(loaded) => {
+            hide_secrets_of(&loaded.config);
             show(&loaded.warnings, &loaded.sources);
             Ok(loaded.config)
         }

@@ -38,9 +38,19 @@ pub(super) struct Test {
     /// Run them again whenever a rule, a script, a fixture or the config changes, until interrupted.
     #[arg(long)]
     watch: bool,
+    /// The ceiling for every rule, in the place of the config's `mode`: how they will do once that is another one.
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    mode: Option<Mode>,
     /// How the result is printed.
     #[arg(long, value_enum, default_value_t)]
     format: OutputFormat,
+}
+
+/// Reads a mode by the word that the config has for it.
+fn mode(text: &str) -> Result<Mode, String> {
+    let all = [Mode::Off, Mode::DryRun, Mode::Approve, Mode::Auto];
+    let known = || all.map(|mode| mode.to_string()).join(", ");
+    all.into_iter().find(|mode| mode.to_string() == text).ok_or_else(|| format!("possible are: {}", known()))
 }
 
 /// What is printed.
@@ -59,10 +69,11 @@ impl Test {
     }
 
     fn run_once(&self, config: &Path) -> Exit {
-        let config = match setup::config(config) {
+        let mut config = match setup::config(config) {
             Ok(config) => config,
             Err(exit) => return exit,
         };
+        config.mode = self.mode.unwrap_or(config.mode);
         // What lies in the rules folder is tested among all the rules that the daemon would load with it.
         let is_part = !self.paths.is_empty() && self.paths.iter().all(|path| lies_in(path, &config.rules));
         let whole = self.paths.is_empty() || is_part;
@@ -111,7 +122,8 @@ impl Test {
             OutputFormat::Human => human::show(answer),
         }
         if answer.failed > 0 && config.mode < Mode::Auto {
-            note(&format!("note: the config's `mode: {}` is the ceiling for every rule in tests too", config.mode));
+            let mode = config.mode;
+            note(&format!("note: `mode: {mode}` is the ceiling for every rule in tests too; `--mode auto` lifts it"));
         }
         if let Some(file) = &self.junit
             && let Err(error) = std::fs::write(file, junit::xml(answer.tests))

@@ -20,6 +20,9 @@ pub const MIN_BYTES: usize = 16;
 pub const MAX_BYTES: usize = 4096;
 /// The variable in which systemd names the folder of a unit's credentials.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+/// Where systemd keeps those of the package's unit while it runs, for root and the unit's account alone. So commands that
+/// people type, such as `send` and `doctor`, use the secrets that the daemon uses.
+const OF_THE_UNIT: &str = "/run/credentials/stanch.service";
 
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +31,8 @@ pub enum SecretRef {
     File(PathBuf),
     /// An environment variable.
     Env(String),
-    /// A systemd credential: a file in `$CREDENTIALS_DIRECTORY`.
+    /// A systemd credential: a file in `$CREDENTIALS_DIRECTORY`; where that is not set, one of the package's unit while it
+    /// runs.
     Credential(String),
 }
 
@@ -51,10 +55,10 @@ impl SecretRef {
     /// Where the place cannot be read, where what it holds cannot be a secret (see [`MIN_BYTES`] and
     /// [`MAX_BYTES`]; text without control characters), or where others than its owner can change the file.
     pub fn resolve(&self) -> Result<Secret, SecretError> {
-        self.resolve_in(|name| std::env::var_os(name))
+        self.resolve_in(|name| std::env::var_os(name), Path::new(OF_THE_UNIT))
     }
 
-    fn resolve_in(&self, environment: impl Fn(&str) -> Option<OsString>) -> Result<Secret, SecretError> {
+    fn resolve_in(&self, environment: impl Fn(&str) -> Option<OsString>, unit: &Path) -> Result<Secret, SecretError> {
         let fail = |problem| SecretError { place: self.clone(), problem };
         let (text, readable_by_others) = match self {
             Self::File(path) => read_file(path).map_err(fail)?,
@@ -67,8 +71,13 @@ impl SecretRef {
                 if !is_plain_name {
                     return Err(fail(Problem::NotAName));
                 }
-                let folder = environment(CREDENTIALS_DIRECTORY).ok_or_else(|| fail(Problem::NoCredentials))?;
-                read_file(&Path::new(&folder).join(name)).map_err(fail)?
+                let path = match environment(CREDENTIALS_DIRECTORY) {
+                    Some(folder) => Path::new(&folder).join(name),
+                    None => Some(unit.join(name))
+                        .filter(|path| path.exists())
+                        .ok_or_else(|| fail(Problem::NoCredentials))?,
+                };
+                read_file(&path).map_err(fail)?
             }
         };
         let text = text.trim();
@@ -165,7 +174,9 @@ pub enum Problem {
     #[error("a credential is named by a plain file name")]
     NotAName,
     /// Not started by systemd with credentials.
-    #[error("$CREDENTIALS_DIRECTORY is not set; use LoadCredential= in the unit")]
+    #[error(
+        "$CREDENTIALS_DIRECTORY is not set, and the unit stanch.service does not run with it where this account may look; use LoadCredential= in the unit"
+    )]
     NoCredentials,
     /// Not UTF-8.
     #[error("it is not UTF-8 text")]
@@ -268,7 +279,7 @@ mod tests {
             CREDENTIALS_DIRECTORY => Some(folder.0.path().into()),
             _ => None,
         };
-        let resolve = |place: SecretRef| place.resolve_in(environment);
+        let resolve = |place: SecretRef| place.resolve_in(environment, Path::new("/nowhere"));
         assert_eq!(resolve(SecretRef::Env("TOKEN".into())).unwrap().expose(), GOOD);
         assert!(matches!(problem(resolve(SecretRef::Env("SHORT".into()))), Problem::Short { .. }));
         assert!(matches!(problem(resolve(SecretRef::Env("NONE".into()))), Problem::Unset));
@@ -276,8 +287,10 @@ mod tests {
         for name in ["", "..", "../token", "a/b"] {
             assert!(matches!(problem(resolve(SecretRef::Credential(name.into()))), Problem::NotAName));
         }
-        let unset = SecretRef::Credential("token".into()).resolve_in(|_| None);
-        assert!(matches!(problem(unset), Problem::NoCredentials));
+        // By hand there is no such variable: then it is that of the unit, while it runs with one.
+        let by_hand = |unit: &str| SecretRef::Credential("token".into()).resolve_in(|_| None, Path::new(unit));
+        assert!(matches!(problem(by_hand("/nowhere")), Problem::NoCredentials));
+        assert_eq!(by_hand(folder.0.path().to_str().unwrap()).unwrap().expose(), GOOD);
     }
 
     #[test]

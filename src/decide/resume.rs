@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::turn::Start;
 use super::{Mode, Settings, digest};
 use crate::clock::Timestamp;
@@ -50,11 +52,17 @@ pub struct Resumption {
     pub tries: u32,
 }
 
-/// Whether and where a run that was cut off goes on.
+/// Whether and where a run that was cut off goes on. `on_record` gives a plan as the journal would hold it, which is
+/// without secrets.
 ///
 /// # Errors
 /// Why it does not, in words.
-pub fn resume(cut_off: &CutOff<'_>, history: &History, now: Timestamp) -> Result<Resumption, String> {
+pub fn resume(
+    cut_off: &CutOff<'_>,
+    on_record: &dyn Fn(&Plan) -> Value,
+    history: &History,
+    now: Timestamp,
+) -> Result<Resumption, String> {
     let CutOff { run, records, trigger, newest, rules, settings } = *cut_off;
     if run.resumes >= RESUMES_MAX {
         return Err(format!("it went on {RESUMES_MAX} times already, and the daemon died each time"));
@@ -71,7 +79,7 @@ pub fn resume(cut_off: &CutOff<'_>, history: &History, now: Timestamp) -> Result
     if newest.is_some_and(Event::is_closed) && !trigger.is_closed() {
         return Err(format!("{} has closed since", run.entity));
     }
-    let start = same_plan(cut_off, rule)?;
+    let start = same_plan(cut_off, on_record, rule)?;
     let finished = finished(records, &start.plan)?;
     let from_step = finished.len();
     let tries = records.iter().filter_map(|stored| match &stored.record {
@@ -97,7 +105,7 @@ pub fn resume(cut_off: &CutOff<'_>, history: &History, now: Timestamp) -> Result
 }
 
 /// The plan as it was intended, made again: from the state that led to the run, or from the newest one.
-fn same_plan(cut_off: &CutOff<'_>, rule: &Arc<Rule>) -> Result<Start, String> {
+fn same_plan(cut_off: &CutOff<'_>, on_record: &dyn Fn(&Plan) -> Value, rule: &Arc<Rule>) -> Result<Start, String> {
     let CutOff { run, records, trigger, newest, rules, .. } = *cut_off;
     let intended = records.iter().find_map(|stored| match &stored.record {
         Record::RunIntended { plan, .. } => Some((digest(plan), stored.at)),
@@ -114,7 +122,7 @@ fn same_plan(cut_off: &CutOff<'_>, rule: &Arc<Rule>) -> Result<Start, String> {
             let own = own.and_then(|own| own.plan(&view, &run.target, at)).ok();
             let escalated = then.and_then(|then| plan::steps(then, &EachItems::default(), &view, &run.target, at).ok());
             for plan in [own, escalated].into_iter().flatten() {
-                if digest(&plan.to_json()) == intended {
+                if digest(&on_record(&plan)) == intended {
                     return Ok(Start { rule: Arc::clone(rule), plan, event: Arc::clone(&event) });
                 }
             }

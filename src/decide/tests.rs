@@ -28,6 +28,24 @@ fn a_rule_that_panics_is_set_aside_and_the_others_go_on() {
 }
 
 #[test]
+fn what_panics_is_tried_a_second_time_and_no_third() {
+    let tries = std::cell::Cell::new(0);
+    let panics_until = |last: u32| {
+        tries.set(0);
+        super::twice(|| {
+            tries.set(tries.get() + 1);
+            assert!(tries.get() > last, "try {}", tries.get());
+            tries.get()
+        })
+    };
+    assert_eq!(panics_until(0), Ok(1));
+    assert_eq!(panics_until(1), Ok(2));
+    let why = panics_until(9).unwrap_err();
+    assert!(why.contains("try 2") && why.contains("defect"), "{why}");
+    assert_eq!(tries.get(), 2);
+}
+
+#[test]
 fn a_run_whose_turn_panics_never_acts() {
     let mut world = World::new(&rule("a", "    guards: { hold: { for: 1m } }\n"));
     assert_eq!(world.outcome("i_new", "i1", "db").name(), "held");

@@ -16,11 +16,11 @@ use super::{Options, receiver};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::decide::rerun::RERUNS_MAX;
-use crate::journal::Journal;
 use crate::journal::history::{History, Pause, Run};
 use crate::journal::read::Reader;
 use crate::journal::record::{PauseScope, RunEnd, RunId};
 use crate::journal::store::StoreError;
+use crate::journal::{Journal, Unwritten};
 use crate::report::Report;
 use crate::report::flashduty::Pace;
 use crate::report::logging::SharedRedactor;
@@ -143,6 +143,11 @@ impl Handle {
     /// Why nothing can be written any more, if so.
     pub fn journal_closed(&self) -> Option<String> {
         self.shared.journal.closed_now()
+    }
+
+    /// Why pushes are refused at present, if the journal's disk was found full or read-only.
+    pub fn journal_unwritten(&self) -> Option<Unwritten> {
+        self.shared.journal.unwritten()
     }
 
     /// The redactor that everything shown passes.

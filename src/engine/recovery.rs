@@ -14,6 +14,7 @@ use crate::journal::history::{History, Run, RunState};
 use crate::journal::read::Reader;
 use crate::journal::record::{Record, RunEnd, RunId};
 use crate::journal::store::StoreError;
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::runner::{Intent, Resumed};
 
@@ -92,7 +93,9 @@ impl Recovery<'_> {
         let records = self.reader.about_run(id.as_str())?;
         let InForce { rules, settings } = self.in_force;
         let cut_off = CutOff { run, records: &records, trigger: &trigger, newest: newest.as_deref(), rules, settings };
-        Ok(resume::resume(&cut_off, history, now))
+        let redactor = self.outgoing.redactor.load();
+        let on_record = |plan: &Plan| redactor.redact_json(plan.to_json());
+        Ok(resume::resume(&cut_off, &on_record, history, now))
     }
 
     fn event(&self, seq: u64) -> Result<Option<Arc<Event>>, StoreError> {

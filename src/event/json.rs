@@ -137,6 +137,8 @@ impl Builder {
 #[derive(Default)]
 struct Keys {
     count: usize,
+    /// A bit for the mark of each key: one whose bit is not set is new, and nothing has to be looked through.
+    marks: [u64; 4],
     /// All of them, once there are more than are quickly looked through.
     many: HashSet<Box<str>>,
 }
@@ -146,12 +148,29 @@ impl Keys {
     fn note(&mut self, document: &Document, at: u32, key: &str) -> bool {
         self.count += 1;
         if self.count < KEYS_LOOKED_THROUGH {
-            return document.keys_so_far(at).take(self.count - 1).any(|earlier| earlier == key);
+            let is_marked = self.mark(key);
+            return is_marked && document.keys_so_far(at).take(self.count - 1).any(|earlier| earlier == key);
         }
         if self.many.is_empty() {
             self.many.extend(document.keys_so_far(at).take(self.count - 1).map(Box::from));
         }
         !self.many.insert(key.into())
+    }
+
+    /// Sets the bit of a key. Whether it was set before, by this key or another.
+    fn mark(&mut self, key: &str) -> bool {
+        let bytes = key.as_bytes();
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+        // Keys of one object differ in length or in one of these places mostly; where they do not, it only takes longer.
+        let mark = [byte(0), byte(bytes.len() / 2), byte(bytes.len().saturating_sub(1))]
+            .into_iter()
+            .fold(bytes.len() as u8, |mark, byte| mark.wrapping_mul(37).wrapping_add(byte));
+        let (word, bit) = (usize::from(mark >> 6), 1 << (mark & 63));
+        // There are four words, and two bits name one.
+        let Some(word) = self.marks.get_mut(word) else { return true };
+        let was = *word & bit != 0;
+        *word |= bit;
+        was
     }
 }
 

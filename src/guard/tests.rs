@@ -251,6 +251,54 @@ fn a_run_that_waited_too_long_expires_and_gives_back_its_slot() {
 }
 
 #[test]
+fn a_run_whose_time_goes_by_while_the_engine_is_down_expires() {
+    let mut world = guarded("hold: { for: 2m }, max_wait: 5m");
+    assert_eq!(world.outcome("i_new", "i1", "a").name(), "held");
+    world.pass(60);
+    world.restart(after(8 * 60));
+    assert_eq!(world.turns(), ["expired"]);
+    assert!(world.begun.is_empty());
+}
+
+#[test]
+fn windows_go_on_over_restarts_and_end_when_they_would_have() {
+    for (guard, settings) in [
+        ("cooldown", "cooldown: 10m"),
+        ("rate", "rate: { max: 1, per: 10m, by: target }"),
+        ("blast_radius", "blast_radius: { targets: 1, per: 10m }"),
+        ("breaker", "breaker: { failures: 1, within: 10m, open_for: 10m }"),
+        ("attempts", "attempts: { max: 1, per: 10m, by: target, then: [ { run: [/bin/false] } ] }"),
+        ("storm_hold", "storm_hold: 10m"),
+    ] {
+        let mut world = guarded(settings);
+        // What begins each window, at the start of the world.
+        match guard {
+            "storm_hold" => drop(world.send("i_storm", "i0", "a")),
+            "breaker" => {
+                world.send("i_new", "i0", "a");
+                let run = world.active()[0].clone();
+                world.end(&run, RunEnd::Failed);
+            }
+            "attempts" => {
+                acts(&mut world, "i0", "a");
+                acts(&mut world, "i1", "a");
+            }
+            _ => acts(&mut world, "i0", "a"),
+        }
+        let host = if guard == "blast_radius" { "b" } else { "a" };
+        for (nth, at) in [1, 300, 599].into_iter().enumerate() {
+            world.restart(after(at));
+            match act(&mut world, &format!("again {nth}"), host) {
+                Outcome::Suppressed { guard: by, .. } => assert_eq!(by, guard, "after {at} s"),
+                other => panic!("{guard} should object after {at} s: {other:?}"),
+            }
+        }
+        world.restart(after(600));
+        assert_eq!(act(&mut world, "after", host), Outcome::Run { queued: None }, "{guard}");
+    }
+}
+
+#[test]
 fn a_budget_counts_over_all_rules() {
     let config = "budgets: [ { name: all, rate: { max: 1, per: 10m } } ]\n";
     let mut world = World::with_config(&[rule("a", ""), rule("b", "")].concat(), config);

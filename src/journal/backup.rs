@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Head, HeadFile};
@@ -77,7 +77,8 @@ fn copy(from: &Path, to: &Path) -> Result<Head, BackupError> {
     Ok(head)
 }
 
-/// Puts the copy `from` into the folder `data`, which must have no journal. Returns the head of its chain.
+/// Puts the copy `from` into the folder `data`, which must have no journal. Returns the head of its chain. What it makes
+/// belongs to the owner of the folder, so that root can put back the journal of a daemon that is another account's.
 ///
 /// # Errors
 /// A copy that is damaged, a journal in the way, and a daemon that runs there.
@@ -87,7 +88,7 @@ pub fn restore(from: &Path, data: &Path) -> Result<Head, BackupError> {
     made.map_err(io_error("create", data))?;
     let lock_path = data.join("lock");
     let lock = File::create(&lock_path).map_err(io_error("open", &lock_path))?;
-    match lock.try_lock() {
+    match super::take(&lock) {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => return Err(BackupError::InUse(data.to_owned())),
         Err(std::fs::TryLockError::Error(error)) => return Err(io_error("lock", &lock_path)(error)),
@@ -106,6 +107,14 @@ pub fn restore(from: &Path, data: &Path) -> Result<Head, BackupError> {
     io::copy(&mut source, &mut target).and_then(|_| target.sync_all()).map_err(io_error("write", &journal))?;
     let outside = HeadFile::open(&head_path).map_err(io_error("create", &head_path))?;
     outside.write(&head).map_err(io_error("write", &head_path))?;
+    let owner = std::fs::metadata(data).map_err(io_error("look at", data))?;
+    for path in [&lock_path, &journal, &head_path] {
+        let file = File::open(path).map_err(io_error("open", path))?;
+        let found = file.metadata().map_err(io_error("look at", path))?;
+        if (found.uid(), found.gid()) != (owner.uid(), owner.gid()) {
+            fchown(&file, Some(owner.uid()), Some(owner.gid())).map_err(io_error("give the folder's owner", path))?;
+        }
+    }
     sync_folder(&journal)?;
     Ok(head)
 }

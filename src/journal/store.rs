@@ -1,5 +1,7 @@
 //! The SQLite file: schema, inserting, reading back. Used by the writer thread and by readers; nobody else knows SQL.
 
+mod verify;
+
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -7,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::chain::{Content, Hash, Head, link};
 use super::record::Record;
+use super::upgrade;
 use crate::clock::Timestamp;
 
 /// The version of the schema, kept in `PRAGMA user_version`.
@@ -73,13 +76,27 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// It was written by a later version.
-    #[error("the journal {path} has schema version {found}, and this stanch knows only {SCHEMA_VERSION}: use the stanch that wrote it, or a newer one", path = path.display())]
+    /// It was written by a later version, which keeps it in another way.
+    #[error("the journal {path} has schema version {found}, and this stanch ({own}) knows only {SCHEMA_VERSION}: a newer one wrote it. It was left as it is. Use the newer stanch; or, to go back, move the `data` folder away and put back a copy from before the upgrade: `stanch restore FILE`", path = path.display(), own = env!("CARGO_PKG_VERSION"))]
     TooNew {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: i64,
+    },
+    /// A record is what was written, and this version does not know what it says.
+    #[error("record {seq} of the journal {path}, of the kind `{kind}`, is intact, but this stanch ({own}) cannot read it ({why}): {writer} wrote it. Use that one; or, to go back, move the `data` folder away and put back a copy from before the upgrade: `stanch restore FILE`", path = path.display(), own = env!("CARGO_PKG_VERSION"))]
+    NotUnderstood {
+        /// The file.
+        path: PathBuf,
+        /// The record.
+        seq: u64,
+        /// Its kind.
+        kind: String,
+        /// What cannot be read.
+        why: String,
+        /// Who wrote it, as far as the journal tells.
+        writer: String,
     },
     /// Its content is not what was written.
     #[error("the journal {path} is damaged: {what}. Restore it from a backup, or move the `data` folder away to begin anew; `stanch audit verify` shows how far it is intact", path = path.display())]
@@ -170,8 +187,20 @@ impl Store {
     /// Opens the file for writing, making it if it is not there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let db = Connection::open(path).map_err(|source| failed("open", path, source))?;
-        let setup = || -> rusqlite::Result<i64> {
+        let look = || -> rusqlite::Result<i64> {
             db.busy_timeout(std::time::Duration::ZERO)?;
+            db.query_row("PRAGMA user_version", [], |row| row.get(0))
+        };
+        let version = look().map_err(|source| failed("open", path, source))?;
+        if version > SCHEMA_VERSION {
+            // What a newer version left in its write-ahead log is its own to move.
+            leave_as_is(&db);
+            return Err(StoreError::TooNew { path: path.to_owned(), found: version });
+        }
+        if version != 0 {
+            upgrade::keep_copy(&db, path, env!("CARGO_PKG_VERSION"));
+        }
+        let setup = || -> rusqlite::Result<()> {
             db.pragma_update(None, "page_size", 8192)?;
             // One process writes: the lock is taken once and kept, which also saves the shared-memory file's locks.
             db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
@@ -179,16 +208,18 @@ impl Store {
             db.pragma_update(None, "wal_autocheckpoint", 2000)?;
             db.pragma_update(None, "cache_size", -8000)?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
-            settle(&db)?;
-            db.query_row("PRAGMA user_version", [], |row| row.get(0))
+            settle(&db)
         };
-        let version = setup().map_err(|source| failed("open", path, source))?;
+        setup().map_err(|source| failed("open", path, source))?;
         match version {
             0 => db
                 .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"))
                 .map_err(|source| failed("create", path, source))?,
             SCHEMA_VERSION => {}
-            found => return Err(StoreError::TooNew { path: path.to_owned(), found }),
+            found => {
+                let what = format!("its schema version is {found}, which no stanch has written");
+                return Err(StoreError::Damaged { path: path.to_owned(), what });
+            }
         }
         db.execute_batch(LATER_INDEX).map_err(|source| failed("add an index to", path, source))?;
         let mut store = Self { db, path: path.to_owned(), head: Head::EMPTY };
@@ -311,9 +342,7 @@ impl Store {
     /// Leaves the files as they are when this is dropped. SQLite would else move what is in the write-ahead log into
     /// the database when the last connection closes, and after a failed fsync nobody knows what it would read back.
     pub(super) fn give_up(&self) {
-        if let Err(error) = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-            tracing::warn!(%error, "the journal will be checkpointed when it closes");
-        }
+        leave_as_is(&self.db);
     }
 
     /// Undoes what was inserted since `begin`, and takes the chain back to `head`.
@@ -401,88 +430,20 @@ impl Store {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         };
         let (seq, at, data, payload) = read().map_err(|source| failed("read", &self.path, source))?;
-        let record = serde_json::from_str(&data)
-            .map_err(|error| self.damaged(format!("record {seq} cannot be read back: {error}")))?;
+        let record = serde_json::from_str(&data).map_err(|error| self.why_unread(seq, &error))?;
         Ok(Stored { seq, at: Timestamp::from_millis(at), record, payload })
     }
-
-    /// Goes through the whole chain and checks every digest and hash, and that SQLite's own structures are sound, the
-    /// indexes by which records are found among them. Returns what is left of the chain.
-    pub fn verify(&self) -> Result<Verified, StoreError> {
-        let fail = |source| failed("read", &self.path, source);
-        // The first complaint is enough; without the limit a damaged file brings a hundred.
-        let complaint: String = self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(fail)?;
-        if complaint != "ok" {
-            return Err(self.damaged(complaint));
-        }
-        let mut head = self
-            .db
-            .query_row("SELECT seq, hash FROM anchor ORDER BY seq DESC LIMIT 1", [], |row| {
-                Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .optional()
-            .map_err(fail)?
-            .map_or(Ok(Head::EMPTY), |(seq, hash)| {
-                to_hash(&hash).map(|hash| Head { seq, hash }).ok_or_else(|| self.damaged_hash(seq))
-            })?;
-        let mut statement = self
-            .db
-            .prepare("SELECT seq, at, kind, event, run, entity, data, payload, digest, hash FROM record ORDER BY seq")
-            .map_err(fail)?;
-        let mut rows = statement.query([]).map_err(fail)?;
-        let dropped = head.seq;
-        while let Some(row) = rows.next().map_err(fail)? {
-            head = self.verify_row(row, &head)?;
-        }
-        Ok(Verified { dropped, head })
-    }
-
-    fn verify_row(&self, row: &rusqlite::Row<'_>, before: &Head) -> Result<Head, StoreError> {
-        let fail = |source| failed("read", &self.path, source);
-        let seq: u64 = row.get(0).map_err(fail)?;
-        if seq != before.seq + 1 {
-            return Err(self.damaged(format!("record {} is followed by record {seq}", before.seq)));
-        }
-        let text = |index| row.get_ref(index).map_err(fail)?.as_str_or_null().map_err(|error| fail(error.into()));
-        let (data, payload) = (text(6)?.unwrap_or_default(), text(7)?);
-        let digest: Vec<u8> = row.get(8).map_err(fail)?;
-        let digest = to_hash(&digest).ok_or_else(|| self.damaged_hash(seq))?;
-        let content = Content {
-            at_ms: row.get(1).map_err(fail)?,
-            kind: text(2)?.unwrap_or_default(),
-            event: text(3)?,
-            run: text(4)?,
-            entity: text(5)?,
-            data,
-        };
-        // A body whose time is over was dropped; its hash still stands in the record.
-        let is_body_intact = payload.is_none_or(|payload| body_hash_in(data).is_some_and(|hash| hash == hex(payload)));
-        if content.digest() != digest || !is_body_intact {
-            return Err(self.damaged(format!("the content of record {seq} was changed after it was written")));
-        }
-        let hash = link(&before.hash, seq, &digest);
-        let stored: Vec<u8> = row.get(9).map_err(fail)?;
-        if stored != hash {
-            return Err(self.damaged(format!("the hash of record {seq} does not follow from the record before it")));
-        }
-        Ok(Head { seq, hash })
-    }
-}
-
-/// The hash of the body that a record of a push names.
-fn body_hash_in(data: &str) -> Option<String> {
-    match serde_json::from_str(data) {
-        Ok(Record::Received { body_hash, .. }) => Some(body_hash),
-        _ => None,
-    }
-}
-
-fn hex(payload: &str) -> String {
-    blake3::hash(payload.as_bytes()).to_hex().to_string()
 }
 
 fn to_hash(bytes: &[u8]) -> Option<Hash> {
     bytes.try_into().ok()
+}
+
+/// Keeps SQLite from moving the write-ahead log into the database when the connection closes.
+fn leave_as_is(db: &Connection) {
+    if let Err(error) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        tracing::warn!(%error, "the journal will be checkpointed when it closes");
+    }
 }
 
 /// An SQLite error in the words of this module.

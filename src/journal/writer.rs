@@ -74,6 +74,8 @@ pub(super) struct Writer {
     pub(super) submissions: mpsc::UnboundedReceiver<Submission>,
     pub(super) committed: mpsc::UnboundedSender<Committed>,
     pub(super) closed: watch::Sender<Option<String>>,
+    /// Why the last commit was not written, where the journal goes on all the same.
+    pub(super) unwritten: watch::Sender<Option<String>>,
     pub(super) on_commit: Box<dyn Fn(CommitReport) + Send>,
 }
 
@@ -123,6 +125,7 @@ impl Writer {
         }
         let next = match self.write(&offered) {
             Ok(inserted) => {
+                self.unwritten.send_if_modified(|why| why.take().is_some());
                 self.note_head(before, stopwatch);
                 offered.into_iter().zip(inserted).for_each(|(submission, inserted)| self.tell(submission, inserted));
                 Next::Continue
@@ -197,7 +200,9 @@ impl Writer {
         let only_pushes = lost.iter().all(|submission| matches!(submission, Submission::Push { .. }));
         let goes_on = recoverable && only_pushes;
         tracing::error!(path = %self.store.path().display(), error = %reason, goes_on, "the journal could not be written");
-        if !goes_on {
+        if goes_on {
+            self.unwritten.send_replace(Some(reason.clone()));
+        } else {
             self.store.give_up();
             // Before anyone is told, so that whoever asks why finds the answer.
             self.closed.send_replace(Some(reason.clone()));

@@ -5,10 +5,12 @@
 //! repeats nothing itself but questions.
 
 mod answer;
+mod backoff;
 mod error;
 mod pace;
 
 pub use answer::{Answer, ListPage};
+pub(super) use backoff::backoff;
 pub use error::CallError;
 pub use pace::Pace;
 
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::action::HttpError;
+use crate::chance::chance;
 use crate::config::secret::Secret;
 use crate::journal::record::WriteBackCall;
 
@@ -28,17 +31,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read. A page of 100 incidents has about 2 MB.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
-/// The wait before the first repetition, doubled before each further one, as the vendor asks.
-pub const BACKOFF: Duration = Duration::from_secs(1);
 /// How often a call is made in all: once, and the three repetitions that the vendor allows.
 pub const TRIES_MAX: u32 = 4;
 /// Incidents of one page of a list, the most that the vendor gives.
 const PAGE: usize = 100;
-
-/// The wait before the try after `tries` that failed.
-pub fn backoff(tries: u32) -> Duration {
-    BACKOFF.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)))
-}
 
 /// Calls the Open API. Clones are the same client.
 #[derive(Debug, Clone)]
@@ -106,6 +102,15 @@ impl Client {
         self.ask("/incident/list", &body).await.map(|answer| ListPage::of(&answer.data))
     }
 
+    /// Asks once for the newest incident since a time in Unix seconds, of which nothing is kept: whether the API
+    /// answers, and takes the app key. It changes nothing.
+    ///
+    /// # Errors
+    /// Why it did not answer, or what it said.
+    pub async fn look(&self, from: i64, to: i64) -> Result<(), CallError> {
+        self.call("/incident/list", &json!({ "start_time": from, "end_time": to, "limit": 1, "p": 1 })).await.map(drop)
+    }
+
     /// A page, from 1, of the alerts of an incident.
     ///
     /// # Errors
@@ -121,7 +126,9 @@ impl Client {
         loop {
             tries += 1;
             match self.call(path, body).await {
-                Err(error) if tries < TRIES_MAX && error.may_pass() => tokio::time::sleep(backoff(tries)).await,
+                Err(error) if tries < TRIES_MAX && error.may_pass() => {
+                    tokio::time::sleep(backoff(tries, chance())).await;
+                }
                 settled => return settled,
             }
         }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
+use serde_json::Value;
 
 /// What stands where a secret was.
 pub const MASK: &str = "***";
@@ -82,6 +83,24 @@ impl Redactor {
         match &self.search {
             Some(search) if search.is_match(bytes) => Cow::Owned(self.redact_part(bytes, 0..bytes.len())),
             _ => Cow::Borrowed(bytes),
+        }
+    }
+
+    /// `value` without secrets in any of its texts and names.
+    pub fn redact_json(&self, value: Value) -> Value {
+        if self.search.is_none() {
+            return value;
+        }
+        match value {
+            Value::String(text) => Value::String(self.redact(&text).into_owned()),
+            Value::Array(items) => items.into_iter().map(|item| self.redact_json(item)).collect(),
+            Value::Object(fields) => Value::Object(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (self.redact(&name).into_owned(), self.redact_json(value)))
+                    .collect(),
+            ),
+            other => other,
         }
     }
 

@@ -82,6 +82,11 @@ impl Sources {
     pub fn get(&self, file: &Path) -> Option<&str> {
         self.0.get(file).map(|text| &**text)
     }
+
+    /// All files with their texts.
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.0.iter().map(|(file, text)| (file.as_path(), &**text))
+    }
 }
 
 /// How diagnostics are shown.

@@ -18,11 +18,6 @@ pub(super) fn backoff(retry: Option<Retry>, attempt: u32, chance: u64) -> Option
     Some(half + half * part / 1024)
 }
 
-/// Randomness for the jitter. Without any the waits are merely not spread.
-pub(super) fn chance() -> u64 {
-    getrandom::u64().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

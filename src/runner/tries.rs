@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::walk::{At, Walk};
 use super::{name, retry};
 use crate::action::{Attempt, Expected, Settings};
+use crate::chance::chance;
 use crate::journal::record::{EachPlace, Record, StepEnd, StepResult};
 use crate::journal::{RecordSink, Refused};
 use crate::plan::Call;
@@ -22,7 +23,7 @@ impl<S: RecordSink> Walk<S> {
             if !matches!(result.end, StepEnd::Failed | StepEnd::TimedOut) {
                 return Ok(result);
             }
-            let pause = retry::backoff(at.step.retry, nth, retry::chance());
+            let pause = retry::backoff(at.step.retry, nth, chance());
             let Some(pause) = pause.filter(|pause| at.window.is_none_or(|window| window.left() > *pause)) else {
                 return Ok(result);
             };

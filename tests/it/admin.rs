@@ -25,7 +25,7 @@ async fn start(folder: &Path) -> (Client, impl AsyncFnOnce()) {
     let end = async move || {
         stop.send_replace(true);
         served.ended().await;
-        engine.stop(std::time::Duration::ZERO).await;
+        engine.stop(std::time::Duration::ZERO, std::future::pending()).await;
     };
     (client, end)
 }

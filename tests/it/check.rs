@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::program::{both, stdout};
-use crate::support::{Folder, UNCONCERNED, incident, stanch, wait_for, with};
+use crate::support::{Folder, TOKEN, UNCONCERNED, incident, stanch, wait_for, with};
 
 /// Ten different mistakes.
 const TEN: &str = r#"rules:
@@ -153,6 +153,52 @@ fn an_inline_secret_is_not_shown_again() {
     let folder = folder.config("admin: { token: hunter2-hunter2-hunter2 }\n");
     let output = folder.run(&["check"]);
     assert!(both(&output).contains("error[secret]") && !both(&output).contains("hunter2"), "{}", both(&output));
+}
+
+#[test]
+fn a_secret_that_stands_in_a_command_or_script_is_pointed_out_and_not_shown_again() {
+    let check = |step: &str| {
+        let rules = format!(
+            "rules:\n  - id: a\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    steps:\n      - {step}\n"
+        );
+        let folder = Folder::with_rules(&rules);
+        let outputs = ["human", "json", "github"].map(|format| both(&folder.run(&["check", "--format", format])));
+        for output in &outputs {
+            assert!(!output.contains("hunter2") && !output.contains(TOKEN), "{step}: {output}");
+        }
+        outputs.iter().all(|output| output.contains("inline-secret"))
+    };
+    for step in [
+        "shell: mysql --password=hunter2-hunter2 -e 'select 1'",
+        "shell: DB_PASSWORD='hunter2-hunter2' ./run",
+        "shell: \"curl -H 'Authorization: Bearer hunter2hunter2' http://h/\"",
+        "shell: curl https://ana:hunter2hunter2@h/",
+        "shell: tool --api-key hunter2hunter2",
+        "run: [/bin/echo, --token, hunter2-hunter2]",
+        "run: [/bin/echo, \"--client-secret=hunter2-hunter2\"]",
+        "shell: SECRET=hunter2-hunter2 ./run",
+        "run: [/bin/echo, \"Authorization: Basic hunter2hunter2==\"]",
+        // A secret of the config is known as such whatever stands around it.
+        &format!("shell: echo {TOKEN}"),
+        &format!("run: [/bin/echo, {TOKEN}]"),
+    ] {
+        assert!(check(step), "{step}");
+    }
+    for step in [
+        "shell: mysql --password=\"$PASSWORD\" -e 'select 1'",
+        "shell: \"TOKEN=$(cat /run/token); export TOKEN\"",
+        "shell: TOKEN_FILE=/run/secrets/token ./run",
+        "shell: ./run --token-file /run/secrets/token",
+        "shell: \"curl -H \\\"Authorization: Bearer $TOKEN\\\" http://h/\"",
+        "shell: kubectl delete secret --all -n test",
+        "shell: token=; for word in a b; do token=\"$token$word\"; done",
+        "run: [/bin/echo, --token, \"{{ labels.resource }}\"]",
+        "run: [/bin/echo, --token, --verbose]",
+        "run: [/bin/echo, --secret, name-of-one]",
+        "run: [/bin/echo, \"--token-file=/run/token\"]",
+    ] {
+        assert!(!check(step), "{step}");
+    }
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn asset_paths(page: &Answer) -> Vec<String> {
 }
 
 /// Pages that show all that can be shown, and their text.
-fn pages(visitor: &Visitor, event: &str, incident: &str, run: &str) -> Vec<(String, String)> {
+pub(crate) fn pages(visitor: &Visitor, event: &str, incident: &str, run: &str) -> Vec<(String, String)> {
     let paths = [
         "/".to_owned(),
         format!("/events/{event}"),

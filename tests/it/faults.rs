@@ -28,7 +28,7 @@ fn send_until_refused(daemon: &Daemon) -> (Vec<String>, Option<u16>) {
     panic!("every push was accepted: {}", daemon.folder.read("log"));
 }
 
-fn verifies(folder: &Folder) {
+pub(crate) fn verifies(folder: &Folder) {
     let verified = folder.run(&["audit", "verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }

@@ -1,9 +1,8 @@
 //! Hostile input that reaches steps, scripts, terminals and logs.
 
-use base64::Engine as _;
 use serde_json::json;
 
-use crate::support::{Folder, TOKEN, UNCONCERNED, incident, marking_rule, with};
+use crate::support::{Folder, UNCONCERNED, incident, marking_rule, with};
 
 /// A rule whose program prints its arguments, each ended by a line.
 const SHOW_ARGS: &str = "rules:\n  - id: show\n    match: { events: [i_new], channels: [\"*\"] }\n    steps:\n      - run: [./scripts/show.sh, --, \"{{ labels.resource }}\"]\n";
@@ -132,26 +131,6 @@ fn scripts_that_misbehave_are_condition_errors_and_the_daemon_goes_on() {
     }
     assert_eq!(decision["rules"][conditions.len()]["outcome"], "run");
     assert_eq!(daemon.end_of("e1"), "succeeded");
-}
-
-#[test]
-fn secrets_of_the_config_are_nowhere_to_be_found() {
-    let rules = "rules:\n  - id: leak\n    match: { events: [i_new], channels: [\"*\"] }\n    steps:\n      - shell: |\n          cat secrets/token; echo; base64 < secrets/token; cat secrets/token >&2\n          head -c 13 secrets/token; sleep 0.1; tail -c +14 secrets/token\n";
-    let daemon = Folder::with_rules(rules).start();
-    daemon.accept(&incident("e1", "i1"));
-    let story = daemon.ended("e1").to_string();
-    assert!(story.contains("***"), "{story}");
-    let folder = daemon.stop();
-    let encoded = base64::engine::general_purpose::STANDARD.encode(TOKEN);
-    let mut places = vec![("the story", story.into_bytes())];
-    for name in ["log", "data/journal.db", "data/journal.db-wal"] {
-        places.push((name, std::fs::read(folder.path(name)).unwrap_or_default()));
-    }
-    for (name, bytes) in places {
-        for secret in [TOKEN.as_bytes(), &encoded.as_bytes()[..40]] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret), "a secret is in {name}");
-        }
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Folder, incident, wait_for};
+use crate::support::{Daemon, Folder, incident, not_tested, wait_for};
 
 fn rule(steps: &str) -> String {
     format!("rules:\n  - id: a\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    steps:\n{steps}")
@@ -83,8 +83,7 @@ fn limits_are_checked_when_the_config_is_read() {
 #[test]
 fn a_step_with_an_account_has_its_name_its_home_and_its_groups() {
     if !is_root() {
-        eprintln!("skipped: only root can become another account");
-        return;
+        return not_tested("a step with an account of its own", "only root can become another account");
     }
     let home = fs::read_to_string("/etc/passwd").unwrap();
     let home = home.lines().find(|line| line.starts_with("nobody:")).unwrap().split(':').nth(5).unwrap().to_owned();
@@ -97,6 +96,9 @@ fn a_step_with_an_account_has_its_name_its_home_and_its_groups() {
     assert_eq!(lines[3], "NoNewPrivs:\t1");
     assert_eq!(said[1], "/declared");
 }
+
+/// Why cgroups were not tested.
+const NO_CGROUP: &str = "this machine gives no cgroup (version 2, Linux 5.14) to make others in";
 
 /// A cgroup for a daemon, in which it may make others; `None` where this machine has none to give.
 struct Delegated(PathBuf);
@@ -157,8 +159,7 @@ fn left_over(folder: &Folder) -> bool {
 #[test]
 fn a_cgroup_holds_what_has_left_everything_else() {
     let Some(delegated) = Delegated::new() else {
-        eprintln!("skipped: this machine gives no cgroup to make others in");
-        return;
+        return not_tested("a cgroup of its own for each step", NO_CGROUP);
     };
     let steps = format!(
         "      - shell: |\n          {ESCAPE}\n          while [ ! -s left ]; do sleep 0.02; done\n          sleep 1000\n        timeout: 2s\n"
@@ -182,8 +183,7 @@ fn a_cgroup_holds_what_has_left_everything_else() {
 #[test]
 fn what_a_crash_left_in_a_cgroup_is_ended_at_the_next_start() {
     let Some(delegated) = Delegated::new() else {
-        eprintln!("skipped: this machine gives no cgroup to make others in");
-        return;
+        return not_tested("a cgroup that a crash left behind", NO_CGROUP);
     };
     let steps = format!("      - shell: |\n          {ESCAPE}\n          sleep 1000\n");
     let daemon = Folder::with_rules(&rule(&steps)).inside(&delegated.0).start();

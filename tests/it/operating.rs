@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::support::{Daemon, Folder, incident, marking_rule};
+use super::flashduty::{APP_KEY, Vendor};
+use super::sshd::Sshd;
+use super::support::{Daemon, Folder, UNCONCERNED, incident, marking_rule};
 
 fn busy() -> Daemon {
     let daemon = Folder::with_rules(&format!("rules:\n{}", marking_rule("mark", ""))).start();
@@ -109,4 +111,109 @@ fn top_shows_runs_and_events_and_that_the_engine_is_paused() {
         assert!(picture.contains(part), "no {part:?} in:\n{picture}");
     }
     assert!(!picture.contains('\u{1b}'), "plain where it is piped");
+}
+
+#[test]
+fn a_copy_is_put_back_while_the_lock_is_let_go_of_and_not_where_a_daemon_keeps_it() {
+    let daemon = busy();
+    let copy = daemon.folder.path("copy.db");
+    assert_eq!(code(&daemon.folder, &["backup", copy.to_str().unwrap()]).0, 0);
+    let folder = daemon.stop();
+    std::fs::rename(folder.path("data"), folder.path("old-data")).unwrap();
+    std::fs::create_dir(folder.path("data")).unwrap();
+    // What a killed daemon was starting holds its lock until it has become its own program.
+    let lock = std::fs::File::create(folder.path("data/lock")).unwrap();
+    lock.lock().unwrap();
+    let mut child =
+        super::support::stanch().arg("restore").arg(&copy).arg("-c").arg(folder.path("stanch.yaml")).spawn().unwrap();
+    let pid = child.id();
+    super::support::wait_for("the restore to come to the lock", || {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).map_err(|error| error.to_string())?;
+        let names: Vec<_> = open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
+        if names.iter().any(|name| name.ends_with("data/lock")) { Ok(()) } else { Err(format!("{names:?}")) }
+    });
+    drop(lock);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(code(&folder, &["audit", "verify"]).0, 0);
+}
+
+/// What `stanch doctor` finds of one thing, with what it says.
+fn found(folder: &Folder, args: &[&str], about: &str) -> Vec<(String, String)> {
+    let output = folder.run(&[&["doctor", "--format", "json"], args].concat());
+    let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let of = findings.as_array().unwrap().iter().filter(|finding| finding["about"] == about);
+    of.map(|one| (text(&one["health"]), format!("{} → {}", text(&one["found"]), text(&one["advice"])))).collect()
+}
+
+fn expect(found: &[(String, String)], expected: &[(&str, &str)]) {
+    let fits = |((health, said), (expected, word)): (&(String, String), &(&str, &str))| {
+        health == expected && said.contains(word)
+    };
+    assert!(found.len() == expected.len() && found.iter().zip(expected).all(fits), "{found:#?}");
+}
+
+const SSH_RULES: &str = r#"rules:
+  - id: a
+    match: { events: [i_new], channels: ["*"] }
+    target: "{{ labels.resource }}"
+    steps:
+      - ssh: { host: db-07, user: root, run: [uptime] }
+      - ssh: { host: "{{ labels.resource }}", run: [uptime] }
+  - id: b
+    match: { events: [i_new], channels: ["*"] }
+    steps:
+      - each: { in: [web-1], steps: [ { ssh: { host: db-07, user: root, run: [uptime] } } ] }
+"#;
+
+#[test]
+fn the_doctor_says_whether_hosts_of_rules_answer_and_whether_their_keys_are_known() {
+    let sshd = Sshd::start();
+    let folder = Folder::with_rules(SSH_RULES).config("ssh: { config: ssh_config }\n");
+    folder.write("ssh_config", &sshd.client_config(""), 0o600);
+    let later = ("good", "steps whose host comes from the event: 1");
+
+    expect(&found(&folder, &[], "ssh"), &[later, ("good", "root@db-07 answers, and its key is known (for a, b)")]);
+    assert_eq!(sshd.handshakes(), 0, "nobody logged in");
+    expect(&found(&folder, &["--ssh"], "ssh"), &[later, ("good", "root@db-07 lets us in (for a, b)")]);
+    assert_eq!(sshd.handshakes(), 1);
+
+    folder.write("ssh_config", &sshd.client_config("  User nobody-here\n  PubkeyAuthentication no"), 0o600);
+    expect(&found(&folder, &[], "ssh"), &[later, ("good", "its key is known")]);
+    expect(&found(&folder, &["--ssh"], "ssh"), &[later, ("bad", "Permission denied")]);
+
+    folder.write("ssh_config", &sshd.client_config(""), 0o600);
+    for known in [String::new(), format!("far {}", sshd.other_key())] {
+        sshd.know(&known);
+        for args in [&[][..], &["--ssh"]] {
+            expect(&found(&folder, args, "ssh"), &[later, ("bad", "add it to the known hosts")]);
+        }
+    }
+    drop(sshd);
+    expect(&found(&folder, &[], "ssh"), &[later, ("bad", "Connection refused")]);
+}
+
+#[test]
+fn the_doctor_asks_flashduty_whether_it_takes_the_app_key_and_shows_the_key_to_nobody() {
+    let vendor = Vendor::start();
+    let folder = vendor.folder(UNCONCERNED, "");
+    expect(&found(&folder, &[], "flashduty"), &[("good", "takes the app key")]);
+    assert_eq!(vendor.calls(), [("/incident/list".to_owned(), 200)]);
+
+    let wrong = "not-the-key-of-this-account-12345";
+    folder.write("secrets/app-key", wrong, 0o600);
+    expect(&found(&folder, &[], "flashduty"), &[("bad", "401")]);
+    assert_eq!(vendor.calls().len(), 2, "it asks once");
+    for args in [&["doctor"][..], &["doctor", "--format", "json"]] {
+        let output = folder.run(args);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(said.contains("401") && !said.contains(wrong) && !said.contains(APP_KEY), "{said}");
+    }
+    // The secret's own finding says what is wrong with it; here it is told that the API can be reached at all.
+    folder.write("secrets/app-key", "", 0o600);
+    expect(&found(&folder, &[], "flashduty"), &[("good", "can be connected to; the app key was not tried")]);
+
+    drop(vendor);
+    folder.write("secrets/app-key", APP_KEY, 0o600);
+    expect(&found(&folder, &[], "flashduty"), &[("bad", "was not reached")]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Folder, incident, marking_rule, wait_for, with};
+use crate::support::{Daemon, Folder, admin, incident, marking_rule, wait_for, with};
 
 fn start(extra: &str) -> Daemon {
     Folder::with_rules(&format!("rules:\n{}", marking_rule("mark", extra))).start()
@@ -97,6 +97,35 @@ fn a_budget_holds_over_a_restart() {
     runs(&daemon, 1, "a");
     let daemon = daemon.kill().start();
     objects(&daemon, 2, "b", "budget");
+}
+
+#[test]
+fn a_budget_of_targets_holds_over_a_restart() {
+    let budget = "budgets: [ { name: all, blast_radius: { targets: 1, per: 1h } } ]\n";
+    let rules = format!("rules:\n{}", marking_rule("mark", ""));
+    let daemon = Folder::with_rules(&rules).config(budget).start();
+    runs(&daemon, 1, "a");
+    let daemon = daemon.kill().start();
+    objects(&daemon, 2, "b", "budget");
+    runs(&daemon, 3, "a");
+}
+
+#[test]
+fn slots_and_newest_times_hold_over_a_restart() {
+    let rule = marking_rule("mark", "    dedupe: { by: [target], for: 1h }\n");
+    let daemon = Folder::with_rules(&format!("rules:\n{rule}")).start();
+    runs(&daemon, 1, "a");
+    let before = incident("before", "i1");
+    let after = with(incident("after", "i1"), &[("/event_type", json!("i_snooze"))]);
+    daemon.accept(&after);
+    daemon.decided("after");
+    let daemon = daemon.kill().start();
+    objects(&daemon, 2, "a", "dedupe");
+    // Made before what the last life of the daemon saw of the incident, however late it comes.
+    let earlier = json!(before["event_time"].as_u64().unwrap() - 60_000);
+    daemon.accept(&with(before, &[("/event_time", earlier), ("/incident/labels/resource", json!("b"))]));
+    assert!(!daemon.decided("before")["event"]["decision"]["late_since"].is_null());
+    assert_eq!(daemon.stop().read("runs").lines().count(), 1);
 }
 
 /// A rule whose runs tell that they began, and go on until `go` is there.
@@ -242,18 +271,57 @@ fn a_stop_ends_what_does_not_end_in_its_grace_and_starts_nothing_new() {
 }
 
 #[test]
-fn an_event_over_which_the_daemon_dies_is_set_aside_after_two_tries() {
+fn a_second_signal_ends_what_runs_at_once() {
+    for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "INT")] {
+        // A grace that no test would live to see the end of.
+        let daemon = Folder::with_rules(&slow("")).config("limits: { grace: 1h }\n").start();
+        daemon.accept(&push("e1", "a"));
+        wait_for_two(&daemon, 1);
+        daemon.signal(first);
+        let said = |daemon: &Daemon, what: &str| {
+            wait_for(what, || {
+                let log = daemon.folder.read("log");
+                if log.contains(what) { Ok(()) } else { Err(log) }
+            });
+        };
+        said(&daemon, "stanch is stopping");
+        // What runs has its grace, and nothing else holds the daemon up by now.
+        assert!(!daemon.folder.read("log").contains("asked to stop again"));
+        daemon.signal(second);
+        let (code, folder) = daemon.end_by_itself();
+        assert_eq!(code, Some(0), "{first} and {second} are an orderly end: {}", folder.read("log"));
+        assert!(folder.read("log").contains("asked to stop again"), "{}", folder.read("log"));
+        assert_eq!(folder.read("log.txt"), "one\ntwo\n");
+        folder.write("go", "", 0o644);
+        let daemon = folder.start();
+        let run = daemon.ended("e1");
+        assert_eq!(run["run"]["state"], "interrupted", "{run}");
+        let db = rusqlite::Connection::open(daemon.folder.path("data/journal.db")).unwrap();
+        let stops: u32 =
+            db.query_row("SELECT count(*) FROM record WHERE kind = 'stopped'", [], |row| row.get(0)).unwrap();
+        assert_eq!(stops, 1, "{first} and {second}");
+        // It was ended before the stop, not found in doubt by the start: its rule is not to blame.
+        assert!(run["run"]["error"].as_str().unwrap().contains("the daemon stopped"), "{run}");
+    }
+}
+
+/// An event over which the daemon ends with `code`, where it ends by itself, is tried again once and then set aside. Gives
+/// the log of all its lives.
+fn poison(fault: &str, code: Option<i32>) -> String {
     let rules = format!("rules:\n{}", marking_rule("mark", ""));
-    let mut folder = Folder::with_rules(&rules).env("STANCH_FAULT_DIE_AT_EVENT", "poison");
+    let mut folder = Folder::with_rules(&rules).env(fault, "poison");
     let daemon = folder.start();
     daemon.accept(&incident("before", "i0"));
     daemon.ended("before");
     // It is durable before it is decided on, whether or not the answer still comes.
     daemon.push_into_the_dark(&incident("poison", "i1"));
-    folder = daemon.died();
+    let (ended, back) = daemon.end_by_itself();
+    folder = back;
+    assert_eq!(ended, code, "{}", folder.read("log"));
     // The second try is at the start. What stands behind it in the journal comes after it.
-    let died = folder.start_in_vain();
-    assert!(!died.status.success());
+    let daemon = folder.start_unasked();
+    let (ended, folder) = daemon.end_by_itself();
+    assert_eq!(ended, code, "{}", folder.read("log"));
     let daemon = folder.start();
     let story = daemon.decided("poison");
     let why = story["event"]["decision"]["set_aside"].as_str().unwrap();
@@ -262,4 +330,27 @@ fn an_event_over_which_the_daemon_dies_is_set_aside_after_two_tries() {
     assert_eq!(daemon.end_of("after"), "succeeded");
     let shown = daemon.folder.run(&["events", "show", "poison"]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("set aside"), "{shown:?}");
+    let metrics = admin(&daemon.folder.path("data/stanch.sock"), "GET", "/metrics", "").unwrap().1;
+    assert!(metrics.contains("\nstanch_set_aside_total 1\n"), "{metrics}");
+    let log = daemon.folder.read("log");
+    assert!(log.contains("an event was set aside") && log.contains("died 2 times"), "{log}");
+    // It stays set aside, and is counted once over all starts.
+    let daemon = daemon.kill().start();
+    assert_eq!(daemon.decided("poison")["event"]["decision"]["set_aside"], why);
+    let folder = daemon.stop();
+    assert_eq!(folder.read("log").matches("an event was set aside").count(), 1);
+    assert_eq!(folder.read("runs").lines().count(), 2, "the other events led to one run each");
+    folder.read("log")
+}
+
+#[test]
+fn an_event_over_which_the_daemon_dies_is_set_aside_after_two_tries() {
+    poison("STANCH_FAULT_DIE_AT_EVENT", None);
+}
+
+#[test]
+fn an_event_over_which_the_deciding_task_panics_is_set_aside_after_two_tries() {
+    // A code that lets a service manager start it again.
+    let log = poison("STANCH_FAULT_PANIC_AT_EVENT", Some(70));
+    assert_eq!(log.matches("a panic, which is a defect of Stanch").count(), 2, "{log}");
 }

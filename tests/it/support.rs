@@ -279,13 +279,6 @@ impl Daemon {
         try_post(self.folder.addr, TOKEN, body.to_string().as_bytes()).ok();
     }
 
-    /// Waits until the daemon has died by itself, and gives its folder back.
-    pub(crate) fn died(mut self) -> Folder {
-        let status = self.child.wait().unwrap();
-        assert!(!status.success(), "it ended well");
-        self.into_folder()
-    }
-
     /// Ends the daemon as a power cut would, and gives its folder back.
     pub(crate) fn kill(mut self) -> Folder {
         self.child.kill().unwrap();
@@ -336,6 +329,17 @@ impl Drop for Fault {
         Command::new("kill").args(["-s", "INT", &self.0.id().to_string()]).stderr(Stdio::null()).status().ok();
         self.0.wait().ok();
     }
+}
+
+/// Says a line past the test harness, which keeps what a test prints to itself.
+pub(crate) fn say_aloud(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// Says aloud that something was not tested. Where `STANCH_TEST_EVERYTHING` is set nothing may go untested.
+pub(crate) fn not_tested(name: &str, why: &str) {
+    assert!(std::env::var_os("STANCH_TEST_EVERYTHING").is_none(), "{name} has to be tested: {why}");
+    say_aloud(&format!("NOT TESTED: {name}, because {why}"));
 }
 
 /// Waits until `look` finds what it looks for; fails with what it saw last.

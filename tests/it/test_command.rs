@@ -232,3 +232,18 @@ fn tests_can_tell_how_runs_go() {
     assert_eq!(typo.status.code(), Some(1));
     assert!(stdout(&typo).contains("`runs` names a rule `mrak`"), "{}", both(&typo));
 }
+
+#[test]
+fn tests_can_run_under_another_ceiling_than_the_configs() {
+    let rules = "rules:\n  - id: a\n    match: { events: [i_new], channels: [\"*\"] }\n    steps: [ { run: [/bin/true] } ]\n\
+                 tests:\n  - name: it runs\n    event: { event_id: e, event_time: 1732000000000, event_type: i_new, incident: { incident_id: i } }\n    \
+                 expect: [ { rule: a, outcome: run } ]\n";
+    let folder = Folder::with_rules(rules).config("mode: dry-run\n");
+    let failed = folder.run(&["test"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("`--mode auto` lifts it"));
+    assert_eq!(folder.run(&["test", "--mode", "auto"]).status.code(), Some(0));
+    let wrong = folder.run(&["test", "--mode", "loud"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("off, dry-run, approve, auto"));
+}

@@ -9,6 +9,7 @@ use crate::admin::answer::{Done, error, json, with};
 use crate::admin::table::Call;
 use crate::admin::views::PauseView;
 use crate::engine::Handle;
+use crate::journal::Unwritten;
 
 /// What the engine is ready with.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -43,6 +44,10 @@ async fn readiness(handle: &Handle) -> Result<Ready, String> {
     if let Some(reason) = handle.journal_closed() {
         return Err(format!("the journal is closed: {reason}"));
     }
+    let unwritten = handle.journal_unwritten();
+    if let Some(Unwritten { reason, has_room: false }) = unwritten {
+        return Err(format!("the journal could not be written, and there is no room on its disk: {reason}"));
+    }
     let ready = handle.inspect(|history, in_force, now| Ready {
         status: "ready",
         rules: in_force.rules.rules.len(),
@@ -50,7 +55,10 @@ async fn readiness(handle: &Handle) -> Result<Ready, String> {
         note: None,
     });
     match ready.await {
-        Ok(ready) => Ok(Ready { note: reload_note(handle), ..ready }),
+        Ok(ready) => {
+            let unwritten = unwritten.map(|why| format!("the last push could not be recorded: {}", why.reason));
+            Ok(Ready { note: unwritten.or_else(|| reload_note(handle)), ..ready })
+        }
         Err(error) => Err(format!("the deciding task does not answer: {error}")),
     }
 }

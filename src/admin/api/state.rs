@@ -22,6 +22,7 @@ pub(in crate::admin) const REASON_CHARS_MAX: usize = 500;
 /// What a pause asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{ "properties": { "rule": { "type": "null" } } }, { "properties": { "channel": { "type": "null" } } }]))]
 pub struct PauseRequest {
     /// Why.
     #[serde(default)]
@@ -47,6 +48,7 @@ pub struct PauseRequest {
 /// What a resume asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{ "properties": { "rule": { "type": "null" } } }, { "properties": { "channel": { "type": "null" } } }]))]
 pub struct ResumeRequest {
     /// Only this rule.
     #[serde(default)]

@@ -22,7 +22,7 @@ use crate::engine::{CaughtUp, Engine, Handle, Options, StartError, event_of};
 use crate::journal::read::Reader;
 use crate::journal::record::Record;
 use crate::journal::store::StoreError;
-use crate::report::logging;
+use crate::report::logging::{self, Logging};
 use crate::report::redact::Redactor;
 
 /// How long anything in the demo may take before it counts as stuck.
@@ -46,6 +46,8 @@ pub(super) struct Stage {
     stop_admin: watch::Sender<bool>,
     http: reqwest::Client,
     url: String,
+    /// The last, since fields are dropped in this order.
+    _logging: Logging,
 }
 
 /// What was answered.
@@ -60,7 +62,7 @@ impl Stage {
     pub(super) async fn set(folder: &Folder) -> Result<Self, Exit> {
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
         let log = Log { format: LogFormat::Auto, level: "error".into() };
-        logging::init(&log, Arc::clone(&redactor)).map_err(|error| fail(&error))?;
+        let logging = logging::init(&log, Arc::clone(&redactor)).map_err(|error| fail(&error))?;
         let own_binary = serve::own_binary()?;
         let options = Options { dry_run: false, listen: None, own_binary, redactor, read_from: None };
         let (engine, config) = start(folder, &options).await?;
@@ -71,7 +73,7 @@ impl Stage {
         })?;
         let path = config.sources.first().map_or("/", |source| source.path.as_str());
         let url = format!("http://{}{path}", engine.webhook());
-        Ok(Self { engine, handle, admin, stop_admin, http: send::http_client()?, url })
+        Ok(Self { engine, handle, admin, stop_admin, http: send::http_client()?, url, _logging: logging })
     }
 
     /// Where pushes go.
@@ -183,7 +185,7 @@ impl Stage {
     /// Stops the engine.
     pub(super) async fn strike(self) {
         self.stop_admin.send_replace(true);
-        self.engine.stop(GRACE).await;
+        self.engine.stop(GRACE, std::future::pending()).await;
         self.admin.ended().await;
     }
 

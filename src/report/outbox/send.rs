@@ -1,17 +1,13 @@
 //! Sending one write-back to its end: what is recorded before and after each try, and how long is waited between.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 
 use super::{Wiring, verdict};
+use crate::chance::chance;
 use crate::journal::history::Waiting;
 use crate::journal::record::{Record, WriteBackOutcome};
 use crate::journal::{RecordSink, Refused};
 use crate::report::flashduty;
-
-/// The longest wait between two attempts to reach Flashduty.
-const UNREACHED_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Why the outbox sends nothing further.
 pub(super) enum Halt {
@@ -55,11 +51,11 @@ impl<S: RecordSink> Sender<S> {
                 WriteBackOutcome::Sent | WriteBackOutcome::Failed | WriteBackOutcome::Unknown => return Ok(()),
                 WriteBackOutcome::Again => {
                     one.tries += 1;
-                    flashduty::backoff(one.tries)
+                    flashduty::backoff(one.tries, chance())
                 }
                 WriteBackOutcome::Unreached => {
                     unreached += 1;
-                    flashduty::backoff(unreached).min(UNREACHED_WAIT_MAX)
+                    flashduty::backoff(unreached, chance())
                 }
             };
             one.in_doubt = false;

@@ -64,7 +64,8 @@ codes! {
     HTTP_URL = "http-url": "A URL is not a plain http or https one with a literal host.";
     HTTP_NOT_ALLOWED = "http-not-allowed": "A host is not on the config's `http.allow` list.";
     HTTP_HEADER = "http-header": "A header's name is not valid, or is the engine's own to set.";
-    INLINE_SECRET = "inline-secret": "A header, parameter or variable for a secret has its value written out.";
+    INLINE_SECRET = "inline-secret":
+        "A secret is written out in a rule: a header, parameter, variable or option for one, a password in a URL, or a secret of the config.";
     FIXTURE_MISSING = "fixture-missing": "The file with a test's event does not exist.";
     TEST_UNKNOWN_RULE = "test-unknown-rule": "A test expects something of a rule that does not exist.";
     RULES_FOLDER = "rules-folder": "The folder of the rules does not exist.";

@@ -8,7 +8,7 @@ mod table;
 
 use std::sync::Arc;
 
-use super::{Reader, program};
+use super::{Reader, inline_secret, program};
 use crate::rule::diagnostic::codes;
 use crate::rule::template::Template;
 use crate::rule::trust::Sealed;
@@ -33,6 +33,14 @@ pub(super) fn check(reader: &Reader<'_>, nodes: &[Node], argv: &[Template], runs
         .collect();
     let mut check = Check { reader, runs, returned: reader.cx.is_returned, refused: false, scripts: Vec::new() };
     check.command(&args);
+    args.iter().filter(|arg| arg.literal).for_each(|arg| inline_secret::check_text(reader, arg.node, arg.text));
+    for pair in args.windows(2) {
+        if let [option, value] = pair
+            && value.literal
+        {
+            inline_secret::check_option(reader, value.node, option.text, value.text);
+        }
+    }
     if !check.refused {
         warn_of_options(reader, &args);
     }

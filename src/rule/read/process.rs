@@ -90,6 +90,7 @@ pub(super) fn script_text(reader: &Reader<'_>, node: &Node) -> Option<String> {
         );
         return None;
     }
+    inline_secret::check_text(reader, node, text);
     Some(text.to_owned())
 }
 

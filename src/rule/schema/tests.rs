@@ -265,8 +265,8 @@ fn shipped() -> Vec<PathBuf> {
     found
 }
 
-/// Where the package puts the documents.
-const INSTALLED: &str = "/usr/share/doc/stanch/docs/";
+/// Where the package puts what belongs to rules: the schemas, which lie in `docs` here.
+const INSTALLED: &str = "/usr/share/stanch/";
 
 fn is_config(path: &Path) -> bool {
     fs::read_to_string(path).unwrap().lines().any(|line| line.starts_with("sources:"))

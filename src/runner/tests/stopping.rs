@@ -1,5 +1,7 @@
 //! Ends that are not the run's own.
 
+use std::future::pending;
+
 use super::*;
 
 /// A step that says when it is up, then lasts.
@@ -62,7 +64,7 @@ async fn waits_of_all_kinds_are_called_off() {
 async fn a_drain_lets_runs_end_by_themselves() {
     let case = Case::new("    steps: [ { shell: echo done } ]\n");
     case.runner.start(case.intent("r-1")).expect("it starts");
-    assert_eq!(case.runner.drain(Duration::from_secs(60)).await, 0);
+    assert_eq!(case.runner.drain(Duration::from_secs(60), pending()).await, 0);
     assert_eq!(case.ended("r-1").await.end, RunEnd::Succeeded);
     assert_eq!(case.runner.start(case.intent("r-2")), Err(NotStarted::Stopping));
     assert!(case.runner.active().is_empty());
@@ -73,9 +75,21 @@ async fn a_drain_interrupts_what_outlasts_the_grace() {
     let case = Case::new(LASTING);
     case.runner.start(case.intent("r-1")).expect("it starts");
     let pid = case.is_up().await;
-    assert_eq!(case.runner.drain(Duration::ZERO).await, 0);
+    assert_eq!(case.runner.drain(Duration::ZERO, pending()).await, 0);
     let ended = case.ended("r-1").await;
     assert_eq!((ended.end, ended.acted), (RunEnd::Interrupted, true));
+    assert!(!is_there(pid));
+}
+
+#[tokio::test]
+async fn a_drain_is_cut_short_by_whoever_does_not_want_to_wait() {
+    let case = Case::new(LASTING);
+    case.runner.start(case.intent("r-1")).expect("it starts");
+    let pid = case.is_up().await;
+    // A grace that no test would live to see the end of.
+    let hour = Duration::from_secs(3_600);
+    assert_eq!(case.runner.drain(hour, std::future::ready(())).await, 0);
+    assert_eq!(case.ended("r-1").await.end, RunEnd::Interrupted);
     assert!(!is_there(pid));
 }
 
@@ -85,7 +99,7 @@ async fn a_run_goes_on_once_at_a_time() {
     case.runner.start(case.intent("r-1")).expect("it starts");
     assert_eq!(case.runner.start(case.intent("r-1")), Err(NotStarted::AlreadyActive));
     assert_eq!(case.runner.active_len(), 1);
-    case.runner.drain(Duration::ZERO).await;
+    case.runner.drain(Duration::ZERO, pending()).await;
     assert_eq!(case.told.all().iter().filter(|what| *what == "probe started").count(), 1);
 }
 
@@ -110,7 +124,7 @@ async fn a_journal_that_refuses_stops_everything_at_once() {
 async fn nothing_is_done_whose_start_cannot_be_recorded() {
     let case = Case::refusing(LASTING, 0);
     case.runner.start(case.intent("r-1")).expect("it starts");
-    assert_eq!(case.runner.drain(Duration::from_secs(60)).await, 0);
+    assert_eq!(case.runner.drain(Duration::from_secs(60), pending()).await, 0);
     assert!(!case.folder.path().join("pid").exists());
 }
 
@@ -120,7 +134,7 @@ async fn many_runs_go_on_at_once() {
     for nth in 0..64 {
         case.runner.start(case.intent(&format!("r-{nth}"))).expect("it starts");
     }
-    assert_eq!(case.runner.drain(Duration::from_secs(60)).await, 0);
+    assert_eq!(case.runner.drain(Duration::from_secs(60), pending()).await, 0);
     let ended = case
         .list
         .records()
