@@ -59,6 +59,8 @@ done
 
 # The stream never ends, so it is left out here; tests/it/openapi.rs and tests/it/stream.rs ask it.
 status=0
+# It leaves what it remembers where it is started.
+cd "$folder"
 "$venv/bin/schemathesis" run "http://127.0.0.1:$admin/api/v1/openapi.json" \
   --header "Authorization: Bearer $token" --exclude-path /api/v1/stream \
   --checks all --mode all --max-examples "$examples" --workers 2 --continue-on-failure \

@@ -102,7 +102,9 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
     });
     if let (Some(shape), Some(fields)) = (endpoint.body, operation.as_object_mut()) {
         let content = json!({ "application/json": { "schema": shape(generator).to_value() } });
-        fields.insert("requestBody".into(), json!({ "required": false, "content": content }));
+        // What is asked for has defaults, but there is no push by default.
+        let is_required = endpoint.path == "/api/v1/explain";
+        fields.insert("requestBody".into(), json!({ "required": is_required, "content": content }));
     }
     operation
 }

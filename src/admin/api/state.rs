@@ -36,9 +36,11 @@ pub struct PauseRequest {
     pub now: bool,
     /// Only this rule.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub rule: Option<String>,
     /// Only this channel, by its id or its name.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub channel: Option<String>,
     /// Who asks, where the connection does not tell.
     #[serde(default)]
@@ -52,9 +54,11 @@ pub struct PauseRequest {
 pub struct ResumeRequest {
     /// Only this rule.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub rule: Option<String>,
     /// Only this channel, as it was paused.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub channel: Option<String>,
     /// Who asks, where the connection does not tell.
     #[serde(default)]
@@ -132,6 +136,13 @@ pub(in crate::admin) async fn resume_by(handle: &Handle, request: ResumeRequest,
 
 /// What a pause is of.
 fn scope(rule: Option<String>, channel: Option<String>) -> Result<PauseScope, ApiError> {
+    // An empty name must not stand for everything.
+    let is_empty = |name: &Option<String>| name.as_ref().is_some_and(|name| name.trim().is_empty());
+    if is_empty(&rule) || is_empty(&channel) {
+        return Err(ApiError::BadRequest(
+            "the rule or channel has no name: leave it out if everything is meant".into(),
+        ));
+    }
     match (reason(rule)?, reason(channel)?) {
         (None, None) => Ok(PauseScope::Everything),
         (Some(rule), None) => Ok(PauseScope::Rule(RuleId::new(rule))),
