@@ -119,7 +119,7 @@ impl World {
             self.end_waiting(&run, RunEnd::Cancelled, true);
         }
         let newest = match self.history.newest.get(&event.entity) {
-            Some(newest) if event.time < newest.time && !newest.closed => self.events.get(&newest.seq).cloned(),
+            Some(newest) if newest.is_after(event.time) && !newest.closed => self.events.get(&newest.seq).cloned(),
             _ => None,
         };
         let question = Question {
