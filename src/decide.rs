@@ -6,9 +6,12 @@
 //! cannot take the same place.
 
 pub mod explain;
+mod grounds;
 pub mod rerun;
 pub mod resume;
 pub mod turn;
+
+pub use grounds::Grounds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

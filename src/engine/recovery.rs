@@ -7,6 +7,7 @@ use super::flashduty::Outgoing;
 use super::load_event;
 use crate::action::process;
 use crate::clock::{Clock, Timestamp};
+use crate::decide::Grounds;
 use crate::decide::resume::{self, CutOff, Resumption};
 use crate::event::Event;
 use crate::journal::Journal;
@@ -91,7 +92,8 @@ impl Recovery<'_> {
         };
         let records = self.reader.about_run(id.as_str())?;
         let InForce { rules, settings } = self.in_force;
-        let cut_off = CutOff { run, records: &records, trigger: &trigger, newest: newest.as_deref(), rules, settings };
+        let grounds = Grounds { trigger: &trigger, newest: newest.as_deref(), rules, settings };
+        let cut_off = CutOff { run, records: &records, grounds };
         Ok(resume::resume(&cut_off, history, now))
     }
 
