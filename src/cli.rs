@@ -161,7 +161,8 @@ mod tests {
         ] {
             assert_eq!(shows_the_schema_of_the_config(line), Some(true), "{line}");
         }
-        for line in ["stanch schema", "stanch schema -c a.yaml", "stanch schema --config a.yaml", "stanch -c schema schema"]
+        for line in
+            ["stanch schema", "stanch schema -c a.yaml", "stanch schema --config a.yaml", "stanch -c schema schema"]
         {
             assert_eq!(shows_the_schema_of_the_config(line), Some(false), "{line}");
         }

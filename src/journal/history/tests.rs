@@ -50,7 +50,8 @@ fn an_entity_that_memory_let_go_is_recalled() {
     let first = &entities[0];
     assert!(order.get(&first.entity).is_none() && order.must_recall(&first.entity));
     assert!(!order.must_recall(&entities[2].entity));
-    let newest = super::Newest { time: Some(first.time), seq: 1, state_time: first.time, closed: false, closed_at: None };
+    let newest =
+        super::Newest { time: Some(first.time), seq: 1, state_time: first.time, closed: false, closed_at: None };
     order.recall(first.entity.clone(), newest);
     let mut older = first.clone();
     older.time = first.time.minus(Duration::from_secs(1));
@@ -74,7 +75,11 @@ fn an_annotation_brings_a_newer_state_and_makes_nothing_late() {
     assert_eq!(order.observe(&Observed::of(&closed, 3)), Ordering::Current);
     assert_eq!(order.observe(&Observed::of(&said, 4)), Ordering::Current);
     let newest = order.get(&first.entity).copied().unwrap();
-    assert_eq!((newest.seq, newest.closed), (3, true), "a comment that says nothing of it does not open what is closed");
+    assert_eq!(
+        (newest.seq, newest.closed),
+        (3, true),
+        "a comment that says nothing of it does not open what is closed"
+    );
     assert_eq!((newest.time, newest.closed_at), (Some(closed.time), Some(closed.time)));
 }
 

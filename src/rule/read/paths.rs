@@ -16,9 +16,8 @@ const OF_STEP: &[&str] = &["ok", "exit_code", "status", "stdout", "stderr", "jso
 const OF_RESPONSE: &[&str] = &["status", "body", "json", "headers"];
 
 /// The names with which paths in templates begin.
-const ROOTS: &[&str] = &[
-    "event", "incident", "alert", "alerts", "labels", "fields", "person", "channel", "target", "now", "steps", "run",
-];
+const ROOTS: &[&str] =
+    &["event", "incident", "alert", "alerts", "labels", "fields", "person", "channel", "target", "now", "steps", "run"];
 
 /// A name in a path that is not known where it stands.
 struct Slip {

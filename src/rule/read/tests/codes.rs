@@ -63,8 +63,16 @@ const ONE_EACH: &[(&str, &str)] = &[
 ];
 
 /// Codes of the config, each tested in `config::load`.
-const OF_THE_CONFIG: &[&str] =
-    &["network", "denies-all", "secret", "secret-unusable", "tls-unusable", "auth-missing", "auth-none-public", "admin-token"];
+const OF_THE_CONFIG: &[&str] = &[
+    "network",
+    "denies-all",
+    "secret",
+    "secret-unusable",
+    "tls-unusable",
+    "auth-missing",
+    "auth-none-public",
+    "admin-token",
+];
 
 /// Codes that need a journal, tested below.
 const OF_THE_JOURNAL: &[&str] = &["unknown-label", "unknown-channel"];
