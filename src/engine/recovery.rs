@@ -121,6 +121,7 @@ async fn end_processes(run: &RunId, cgroups: Option<&process::Cgroups>) -> Strin
     // wrong bound: start times come in ticks of 10 ms, and a daemon restarts within one.
     match process::end_leftovers(run, process::StartTime::MAX, cgroups).await {
         (0, _) => String::new(),
+        (1, 0) => "; one of its processes was still there and was ended".to_owned(),
         (found, 0) => format!("; {found} of its processes were still there and were ended"),
         (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),
     }
