@@ -139,6 +139,13 @@ fn with_bare_config(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
+/// Becomes the program of a step, or says on standard error why it cannot.
+fn exec(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let Err(error) = exec_shim::Exec::parse(args).and_then(|exec| exec_shim::run(&exec));
+    output::complain(&error.to_string());
+    ExitCode::from(exec_shim::EXIT_CANNOT_EXEC)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,11 +175,4 @@ mod tests {
         }
         assert_eq!(shows_the_schema_of_the_config("stanch check --config"), None);
     }
-}
-
-/// Becomes the program of a step, or says on standard error why it cannot.
-fn exec(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let Err(error) = exec_shim::Exec::parse(args).and_then(|exec| exec_shim::run(&exec));
-    output::complain(&error.to_string());
-    ExitCode::from(exec_shim::EXIT_CANNOT_EXEC)
 }
