@@ -13,6 +13,7 @@
 //! all the same. A set that was refused is not tried again before something changes.
 
 mod inputs;
+mod reports;
 
 pub use inputs::{Fingerprint, Inputs, Stamp};
 
@@ -20,11 +21,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use super::Handle;
 use crate::config::Config;
+use reports::Reports;
 
 /// How long nothing must have been reported before the files are looked at. An editor or `git pull` writes several
 /// files within this; a person hardly notices it.
@@ -82,15 +83,15 @@ async fn settle(hints: &mut mpsc::Receiver<()>) {
     }
 }
 
-/// Called on a thread of the watcher when something may have changed.
+/// Called on the thread of the [`Reports`] when something may have changed.
 pub(crate) type Hint = Arc<dyn Fn() + Send + Sync>;
 
 /// The folders that the kernel reports on.
 #[derive(Default)]
 pub(crate) struct Watched {
     folders: BTreeSet<inputs::Folder>,
-    /// Nobody asks it anything: it reports until it is dropped.
-    _watcher: Option<RecommendedWatcher>,
+    /// Nobody asks them anything: they come until this is dropped.
+    _reports: Option<Reports>,
 }
 
 impl Watched {
@@ -101,8 +102,8 @@ impl Watched {
             if folders == self.folders {
                 break;
             }
-            match watcher(&folders, Arc::clone(hint)) {
-                Ok(watcher) => *self = Self { folders, _watcher: Some(watcher) },
+            match Reports::of(&folders, Arc::clone(hint)) {
+                Ok(reports) => *self = Self { folders, _reports: Some(reports) },
                 Err(error) => {
                     let every = LOOK_EVERY.as_secs();
                     tracing::warn!(
@@ -117,23 +118,4 @@ impl Watched {
             }
         }
     }
-}
-
-fn watcher(folders: &BTreeSet<inputs::Folder>, hint: Hint) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading is reported too, and we read ourselves. An error may stand for reports that were lost.
-        let is_read = event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_)) && !event.need_rescan());
-        if !is_read {
-            hint();
-        }
-    })?;
-    for folder in folders {
-        match watcher.watch(&folder.path, RecursiveMode::NonRecursive) {
-            Ok(()) => {}
-            // One that went away meanwhile shows as a difference at the next look.
-            Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(watcher)
 }

@@ -135,6 +135,7 @@ fn secrets_are_rotated_by_writing_them() {
         .config(&format!("admin: {{ listen: \"{port}\", token: {{ file: secrets/admin }} }}\n"));
     folder.write("secrets/admin", "the-first-admin-token-of-the-tests", 0o600);
     let daemon = folder.start();
+    stanch::action::install_crypto();
     let status = |token: &str| {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client.get(format!("http://{port}/api/v1/status")).bearer_auth(token);
