@@ -71,6 +71,9 @@ pub struct RuleDecisionView {
     pub rule: String,
     /// The word of the outcome.
     pub outcome: String,
+    /// The clause that failed, the guard that objected, or the part that could not be rendered.
+    #[serde(default)]
+    pub because: Option<String>,
     /// Why, in words.
     pub reason: Option<String>,
     /// Until when.
@@ -92,6 +95,7 @@ impl From<&Decided> for RuleDecisionView {
         Self {
             rule: decided.rule.to_string(),
             outcome: decided.outcome.name().to_owned(),
+            because: decided.outcome.because().map(str::to_owned),
             reason,
             until,
             run: reservation.filter(|_| is_run).map(|reservation| reservation.run.to_string()),

@@ -188,7 +188,7 @@ fn recorded(reader: &Reader, id: &str, now: bool, config: &Config) -> Result<Opt
         history.settle_before(push.seq);
     }
     let newest = match history.newest.get(&event.entity) {
-        Some(newest) if event.time < newest.time && !newest.closed => load_event(reader, newest.seq)?,
+        Some(newest) if newest.is_after(event.time) && !newest.closed => load_event(reader, newest.seq)?,
         _ => None,
     };
     let recorded = decision.as_ref().and_then(DecisionView::of);
@@ -211,7 +211,8 @@ fn show(answer: &Answer) {
         }
         for rule in &recorded.rules {
             let reason = rule.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
-            say(&format!("  {}: {}{reason}", rule.rule, rule.outcome));
+            let until = rule.until.map(|until| format!(" (until {until})")).unwrap_or_default();
+            say(&format!("  {}: {}{reason}{until}", rule.rule, rule.outcome));
         }
         say("");
         say("the current rules say:");
@@ -292,7 +293,8 @@ fn show_guards(guards: &[GuardExplanation]) {
         let reason = guard.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
         let until = guard.until.map(|until| format!(" (until {until})")).unwrap_or_default();
         let mark = if guard.verdict == "object" { mark(Some(false)) } else { mark(None) };
-        say(&format!("  {mark} guard {} says {}{reason}{until}", guard.guard, guard.verdict));
+        let verdict = if guard.verdict == "object" { "objects" } else { guard.verdict.as_str() };
+        say(&format!("  {mark} guard {} {verdict}{reason}{until}", guard.guard));
     }
     let passing: Vec<&str> =
         guards.iter().filter(|guard| guard.verdict == PASS).map(|guard| guard.guard.as_str()).collect();

@@ -219,7 +219,7 @@ impl Handle {
                 }
             });
             for run in runs.await? {
-                self.runner().cancel(&run, &format!("{scope} was paused with --now"));
+                self.runner().cancel(&run, &format!("because {scope} was paused with --now"));
             }
         }
         Ok(())
@@ -238,10 +238,11 @@ impl Handle {
     /// # Errors
     /// When it has ended.
     pub async fn cancel(&self, run: RunId, by: &str, why: Option<&str>) -> Result<(), Refusal> {
-        let reason = because(format!("cancelled by {by}"), why);
-        if self.runner().cancel(&run, &reason) {
+        // That it was cancelled is what the run's end says of its own accord.
+        if self.runner().cancel(&run, &because(format!("by {by}"), why)) {
             return Ok(());
         }
+        let reason = because(format!("cancelled by {by}"), why);
         self.ask(|reply| Command::EndWaiting { run, end: RunEnd::Cancelled, reason, reply }).await
     }
 

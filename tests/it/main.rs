@@ -44,6 +44,7 @@ mod pushes;
 mod recipes;
 mod reload;
 mod restarts;
+mod rule_language;
 mod rules_index;
 mod rules_library;
 mod scripted;

@@ -130,7 +130,7 @@ fn case(
         }
     };
     let newest = match history.newest.get(&event.entity) {
-        Some(newest) if event.time < newest.time && !newest.closed => load_event(reader, newest.seq)?,
+        Some(newest) if newest.is_after(event.time) && !newest.closed => load_event(reader, newest.seq)?,
         _ => None,
     };
     Ok(Some(Case { event, seq: push.seq, newest, history, at, recorded }))

@@ -122,6 +122,7 @@ async fn marked(told: &EventStory, in_force: Arc<InForce>, event: Event) -> Resu
         match recorded.get(rule.rule.as_str()) {
             Some(known) => {
                 rule.outcome.clone_from(&known.outcome);
+                rule.because.clone_from(&known.because);
                 rule.reason.clone_from(&known.reason);
                 rule.until = known.until;
                 rule.plan.clone_from(&known.plan);
@@ -130,7 +131,7 @@ async fn marked(told: &EventStory, in_force: Arc<InForce>, event: Event) -> Resu
             // By the rules of now it would be asked; what would have come of it is not known here.
             None => {
                 rule.outcome = "matches".into();
-                (rule.reason, rule.until) = (None, None);
+                (rule.because, rule.reason, rule.until) = (None, None, None);
             }
         }
     }
