@@ -5,6 +5,7 @@
 
 pub mod exec_shim;
 mod http;
+mod live;
 pub mod process;
 mod run;
 mod shell;
@@ -13,6 +14,7 @@ mod stop;
 mod wait;
 
 pub use http::HttpError;
+pub use live::{Live, TAIL_BYTES_MAX, Tail};
 pub use process::StartError;
 pub use ssh::SshSettings;
 pub use stop::{Stop, StopReason, Stopper};
@@ -82,6 +84,8 @@ pub struct Attempt<'a> {
     pub timeout: Duration,
     /// Says when to end early.
     pub stop: &'a Stop,
+    /// Where it shows what it prints while it runs.
+    pub live: &'a Live,
     /// The settings in force.
     pub settings: &'a Settings,
 }
