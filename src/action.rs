@@ -5,6 +5,7 @@
 
 pub mod exec_shim;
 mod http;
+mod live;
 pub(crate) mod nss;
 pub mod process;
 mod run;
@@ -14,6 +15,7 @@ mod stop;
 mod wait;
 
 pub use http::HttpError;
+pub use live::{Live, TAIL_BYTES_MAX, Tail};
 pub use process::StartError;
 pub use ssh::SshSettings;
 pub(crate) use ssh::probe as probe_ssh;
@@ -84,6 +86,8 @@ pub struct Attempt<'a> {
     pub timeout: Duration,
     /// Says when to end early.
     pub stop: &'a Stop,
+    /// Where it shows what it prints while it runs.
+    pub live: &'a Live,
     /// The settings in force.
     pub settings: &'a Settings,
 }

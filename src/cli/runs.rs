@@ -160,12 +160,18 @@ fn say_step(view: &StepView) {
         Phase::OnFailure => "on_failure: ",
     };
     say(&format!("  {} {phase}{item}{}{tries}: {end}", view.started_at, cell(&view.name, 100)));
-    let Some(result) = &view.result else { return };
-    for (name, text) in [("out", &result.stdout), ("err", &result.stderr)] {
+    // Of one that runs now it is the end of what it has printed so far.
+    let streams = match (&view.result, &view.now) {
+        (Some(result), _) => [&result.stdout, &result.stderr],
+        (None, Some(now)) => [&now.stdout, &now.stderr],
+        (None, None) => return,
+    };
+    for (name, text) in ["out", "err"].into_iter().zip(streams) {
         for line in text.lines() {
             say(&format!("    {name} | {}", printable(line)));
         }
     }
+    let Some(result) = &view.result else { return };
     if result.dropped_bytes > 0 {
         say(&format!("    {} bytes of output were left out", result.dropped_bytes));
     }

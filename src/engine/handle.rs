@@ -25,7 +25,7 @@ use crate::report::Report;
 use crate::report::flashduty::Pace;
 use crate::report::logging::SharedRedactor;
 use crate::report::outbox::SharedClient;
-use crate::runner::Runner;
+use crate::runner::{Runner, StepNow};
 
 /// Why something that a person wants was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,6 +189,16 @@ impl Handle {
                 what: format!("reading it ended early: {error}"),
             })
         })
+    }
+
+    /// The steps that a run is in at this moment, with the end of what they have printed so far.
+    pub fn now_in(&self, run: &RunId) -> Vec<StepNow> {
+        self.runner().now(run)
+    }
+
+    /// How many bytes the steps that a run is in have printed so far.
+    pub fn printed_bytes(&self, run: &RunId) -> u64 {
+        self.runner().printed_bytes(run)
     }
 
     async fn ask(&self, command: impl FnOnce(super::command::Reply) -> Command) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::now::Place;
 use super::walk::{At, Walk};
 use super::{name, retry};
 use crate::action::{Attempt, Expected};
@@ -71,12 +72,12 @@ impl<S: RecordSink> Walk<S> {
                 StepResult { duration_ms: watch.elapsed_ms(), ..result }
             }
             Call::Flashduty(call) => self.write_back(at, attempt, call).await?,
-            _ => self.act(at, call).await,
+            _ => self.act(at, attempt, call).await,
         };
         self.record_end(at, attempt, result)
     }
 
-    async fn act(&self, at: At<'_>, call: &Call) -> StepResult {
+    async fn act(&self, at: At<'_>, attempt: u32, call: &Call) -> StepResult {
         let settings = self.shared.settings.load_full();
         let judge_by;
         let expected = match &at.step.action {
@@ -99,12 +100,15 @@ impl<S: RecordSink> Walk<S> {
             | Action::Each(_) => Expected { status: &[], when: None },
         };
         let timeout = at.window.map_or(at.step.timeout, |window| at.step.timeout.min(window.left()));
+        let (step, each) = self.place(at);
+        let going = self.now.begin(Place { phase: at.phase, step, each, attempt });
         let attempt = Attempt {
             run: &self.intent.run,
             environment: &self.environment,
             event_body: &self.intent.event.body,
             timeout,
             stop: &self.stop,
+            live: &going.what.live,
             settings: &settings,
         };
         self.shared.actor.act(call, &expected, &attempt).await

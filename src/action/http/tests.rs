@@ -77,6 +77,7 @@ impl Peer {
             event_body: &Bytes::new(),
             timeout: self.timeout,
             stop,
+            live: &crate::action::Live::default(),
             settings: &self.settings,
         };
         let expected = Expected { status: &[StatusPattern::Class(2)], when };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{RUN_MARK, table};
-use crate::action::{Actor, Attempt, Expected, Settings, SshSettings, Stop, Stopper};
+use crate::action::{Actor, Attempt, Expected, Live, Settings, SshSettings, Stop, Stopper};
 use crate::journal::record::{RunId, StepResult};
 use crate::plan::{Call, ProcessCall, RunCall, ShellCall, StdinCall};
 use crate::report::redact::Redactor;
@@ -78,6 +78,7 @@ impl Case {
             event_body: &self.event_body,
             timeout: self.timeout,
             stop: &self.stop,
+            live: &Live::default(),
             settings: &self.settings,
         };
         let actor = Actor::new().expect("it is made ready");
