@@ -5,6 +5,7 @@
 
 pub mod exec_shim;
 mod http;
+mod live;
 pub(crate) mod nss;
 pub mod process;
 mod run;
@@ -16,6 +17,7 @@ mod wait;
 pub use http::HttpError;
 #[cfg(feature = "otlp")]
 pub(crate) use http::describe;
+pub use live::{Live, TAIL_BYTES_MAX, Tail};
 pub use process::StartError;
 pub use ssh::SshSettings;
 pub(crate) use ssh::probe as probe_ssh;
@@ -90,6 +92,8 @@ pub struct Attempt<'a> {
     pub timeout: Duration,
     /// Says when to end early.
     pub stop: &'a Stop,
+    /// Where it shows what it prints while it runs.
+    pub live: &'a Live,
     /// The settings in force.
     pub settings: &'a Settings,
 }

@@ -14,5 +14,6 @@ mod routes;
 mod stream;
 mod table;
 pub mod views;
+mod work;
 
 pub use listen::{AdminError, Served, serve};

@@ -128,11 +128,23 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// Everywhere `--config FILE` names the config, but `stanch schema --config` asks for the schema of one.
+/// Everywhere `--config FILE` names the config, but `stanch schema --config` asks for the schema of one. A file that
+/// follows is taken for what it is everywhere else.
 fn with_bare_config(mut args: Vec<OsString>) -> Vec<OsString> {
-    let is_schema = args.get(1).is_some_and(|command| command == "schema");
-    if let Some(last) = args.last_mut().filter(|last| is_schema && *last == "--config") {
-        *last = "--of-config".into();
+    let is_schema = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| args.get(before));
+        args.get(*at).is_some_and(|word| word == "schema")
+            && !before.is_some_and(|word| word == "-c" || word == "--config")
+    };
+    let Some(schema) = (1..args.len()).find(is_schema) else { return args };
+    let is_bare = |at: &usize| {
+        args.get(*at).is_some_and(|word| word == "--config")
+            && args.get(at + 1).is_none_or(|next| next.as_encoded_bytes().starts_with(b"-"))
+    };
+    if let Some(bare) = (schema + 1..args.len()).find(is_bare)
+        && let Some(word) = args.get_mut(bare)
+    {
+        *word = "--of-config".into();
     }
     args
 }
@@ -142,4 +154,35 @@ fn exec(args: impl Iterator<Item = OsString>) -> ExitCode {
     let Err(error) = exec_shim::Exec::parse(args).and_then(|exec| exec_shim::run(&exec));
     output::complain(&error.to_string());
     ExitCode::from(exec_shim::EXIT_CANNOT_EXEC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shows_the_schema_of_the_config(line: &str) -> Option<bool> {
+        let args = with_bare_config(line.split(' ').map(OsString::from).collect());
+        match Cli::try_parse_from(args).ok()?.command {
+            Command::Schema(schema) => Some(schema.is_of_config()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_config_without_a_file_asks_for_the_schema_of_one() {
+        for line in [
+            "stanch schema --config",
+            "stanch schema --config -c a.yaml",
+            "stanch schema -c a.yaml --config",
+            "stanch -c a.yaml schema --config",
+        ] {
+            assert_eq!(shows_the_schema_of_the_config(line), Some(true), "{line}");
+        }
+        for line in
+            ["stanch schema", "stanch schema -c a.yaml", "stanch schema --config a.yaml", "stanch -c schema schema"]
+        {
+            assert_eq!(shows_the_schema_of_the_config(line), Some(false), "{line}");
+        }
+        assert_eq!(shows_the_schema_of_the_config("stanch check --config"), None);
+    }
 }

@@ -6,9 +6,12 @@
 //! cannot take the same place.
 
 pub mod explain;
+mod grounds;
 pub mod rerun;
 pub mod resume;
 pub mod turn;
+
+pub use grounds::Grounds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -121,7 +124,7 @@ pub fn decide(question: &Question<'_>, history: &mut History, now: Timestamp) ->
 /// state instead and it is not closed.
 pub fn newest_if_late(event: &Event, history: &History, rules: &RuleSet) -> Option<u64> {
     let newest = history.newest.get(&event.entity)?;
-    (event.time < newest.time && !newest.closed && rules.any_late_newest).then_some(newest.seq)
+    (newest.is_after(event.time) && !newest.closed && rules.any_late_newest).then_some(newest.seq)
 }
 
 fn asked<'a>(question: &Question<'a>, seen: &Event) -> Vec<&'a Arc<Rule>> {

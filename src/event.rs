@@ -113,7 +113,8 @@ pub enum TimeMark {
     Sound,
     /// More than five minutes ahead of the clock when received: never becomes the newest seen.
     Ahead,
-    /// Too small to be milliseconds of this century (seconds, most likely): never becomes the newest seen.
+    /// Too small to be milliseconds of this century (seconds, most likely), or no whole number, for which the time of
+    /// receipt stands in: never becomes the newest seen.
     Implausible,
     /// The body had none; the time of receipt stands in for it.
     Absent,

@@ -215,5 +215,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     GUARDS.iter().map(|(name, _)| *name)
 }
 
+/// `1 run`, `2 runs`.
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 #[cfg(test)]
 mod tests;

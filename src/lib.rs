@@ -26,6 +26,7 @@ pub mod journal;
 pub mod matcher;
 pub mod plan;
 pub mod receiver;
+pub mod replay;
 pub mod report;
 pub mod rule;
 pub mod runner;

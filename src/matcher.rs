@@ -144,6 +144,7 @@ fn channel_matches(pattern: &ChannelPattern, event: &Event) -> bool {
         ChannelPattern::Any => true,
         ChannelPattern::Id(id) => event.channel_id() == Some(*id),
         ChannelPattern::Name(name) => event.channel_name().is_some_and(|seen| name.matches(seen)),
+        ChannelPattern::IdOrName(id, name) => event.channel_id() == Some(*id) || event.channel_name() == Some(name),
     }
 }
 

@@ -26,7 +26,7 @@ mod timeouts;
 mod wire;
 
 pub use observe::{Answered, Closed, Observer};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, check_tls};
 pub use timeouts::{DURABLE_WITHIN, Timeouts};
 
 use std::future::Future;

@@ -14,6 +14,7 @@ mod each;
 mod follow_up;
 mod intent;
 pub(crate) mod name;
+mod now;
 mod observer;
 mod recheck;
 mod report;
@@ -25,6 +26,7 @@ mod walk;
 mod write_back;
 
 pub use intent::{Intent, Planner, Resumed};
+pub use now::StepNow;
 pub use observer::{Observer, Unobserved};
 
 use std::fmt;
@@ -41,6 +43,7 @@ use crate::journal::record::{Record, RunEnd, RunId};
 use crate::journal::{RecordSink, Refused};
 use crate::report::outbox::Room;
 use crate::rule::RuleId;
+use now::Now;
 use walk::{Walk, Walked};
 
 /// How often orphaned descendants that died on their own are taken away. They cost an entry in the process table.
@@ -113,8 +116,15 @@ struct Shared<S> {
     room: Room,
     settings: ArcSwap<Settings>,
     actor: Actor,
-    active: DashMap<RunId, (ActiveRun, Stopper)>,
+    active: DashMap<RunId, Active>,
     load: watch::Sender<Load>,
+}
+
+/// A run that goes on, and how to reach it.
+struct Active {
+    run: ActiveRun,
+    stopper: Stopper,
+    now: Arc<Now>,
 }
 
 /// How many runs go on, and whether further ones may start. In one place, so that no run slips in after the last.
@@ -157,6 +167,7 @@ impl<S: RecordSink> Runner<S> {
     pub fn start(&self, intent: Intent) -> Result<(), NotStarted> {
         let shared = &self.shared;
         let (stopper, stop) = Stopper::new();
+        let now = Arc::new(Now::default());
         let active = ActiveRun {
             run: intent.run.clone(),
             rule: intent.rule.id.clone(),
@@ -174,12 +185,12 @@ impl<S: RecordSink> Runner<S> {
             if !may_start {
                 return Err(NotStarted::Stopping);
             }
-            place.insert((active, stopper));
+            place.insert(Active { run: active, stopper, now: Arc::clone(&now) });
         }
         shared.observer.run_started(&intent.rule.id);
         let intent = Arc::new(intent);
         let watch = Stopwatch::start();
-        let walking = tokio::spawn(Walk::new(Arc::clone(shared), Arc::clone(&intent), stop).walk());
+        let walking = tokio::spawn(Walk::new(Arc::clone(shared), Arc::clone(&intent), stop, now).walk());
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let walked = match walking.await {
@@ -201,14 +212,25 @@ impl<S: RecordSink> Runner<S> {
     /// Calls a run off: its processes are ended and it ends as `cancelled`. False where no such run goes on, or it
     /// is being ended already.
     pub fn cancel(&self, run: &RunId, why: &str) -> bool {
-        self.shared.active.get(run).is_some_and(|entry| entry.1.stop(StopReason::Cancelled(why.to_owned())))
+        self.shared.active.get(run).is_some_and(|entry| entry.stopper.stop(StopReason::Cancelled(why.to_owned())))
     }
 
     /// The runs that go on, the oldest first.
     pub fn active(&self) -> Vec<ActiveRun> {
-        let mut active: Vec<_> = self.shared.active.iter().map(|entry| entry.0.clone()).collect();
+        let mut active: Vec<_> = self.shared.active.iter().map(|entry| entry.run.clone()).collect();
         active.sort_unstable_by(|a, b| (a.since, &a.run).cmp(&(b.since, &b.run)));
         active
+    }
+
+    /// The steps that a run is in at this moment, with the end of what they have printed so far.
+    pub fn now(&self, run: &RunId) -> Vec<StepNow> {
+        let now = self.shared.active.get(run).map(|entry| Arc::clone(&entry.now));
+        now.map(|now| now.steps()).unwrap_or_default()
+    }
+
+    /// How many bytes the steps that a run is in have printed so far.
+    pub fn printed_bytes(&self, run: &RunId) -> u64 {
+        self.shared.active.get(run).map_or(0, |entry| entry.now.printed_bytes())
     }
 
     /// How many runs go on.
@@ -244,7 +266,7 @@ impl<S: RecordSink> Runner<S> {
 impl<S> Shared<S> {
     fn stop_all(&self) {
         for entry in &self.active {
-            entry.1.stop(StopReason::ShuttingDown);
+            entry.stopper.stop(StopReason::ShuttingDown);
         }
     }
 

@@ -217,6 +217,12 @@ pub fn expectations(test: &TestCase) -> impl Iterator<Item = &Expectation> {
     test.expect.iter().chain(in_events).flatten()
 }
 
+/// Whether a test has this text in its name, whatever the case, or expects something of the rule with this id.
+pub fn is_about(test: &TestCase, text: &str) -> bool {
+    let is_named = test.name.to_lowercase().contains(&text.to_lowercase());
+    is_named || expectations(test).any(|one| one.rule.as_deref() == Some(text))
+}
+
 /// Whether this only repeats for one rule that its event is late.
 fn is_late_rule(finding: &Finding) -> bool {
     finding.outcome == "late" && finding.rule.is_some()

@@ -39,6 +39,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::process::ExitStatus;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,6 +47,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 
 use super::exec_shim::Exec;
+use super::live::{self, Output};
 use super::{Attempt, ended, failed};
 use crate::journal::record::{StepEnd, StepResult};
 use crate::plan::{ProcessCall, StdinCall};
@@ -207,8 +209,9 @@ async fn supervise(
         StdinCall::None => Bytes::new(),
         StdinCall::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
     };
-    let new_capture = || Capture::new(attempt.settings.output_bytes, &attempt.settings.redactor);
-    let (mut stdout, mut stderr) = (new_capture(), new_capture());
+    let output = Output::new(attempt.settings.output_bytes, &attempt.settings.redactor);
+    // What goes on in the background is not the step itself.
+    let showing = (order.manner != Manner::Background).then(|| attempt.live.show(&output));
     let pipes = child.take_pipes();
     let mut tree = Tree::of(&child, attempt.run, &pipes, cgroup);
     let mut lifeline = None;
@@ -218,7 +221,7 @@ async fn supervise(
                 let pipe = feed(pipes.stdin, stdin).await;
                 lifeline = pipe.filter(|_| order.manner == Manner::Remote);
             };
-            tokio::join!(fed, keep(pipes.stdout, &mut stdout), keep(pipes.stderr, &mut stderr));
+            tokio::join!(fed, keep(pipes.stdout, &output.stdout), keep(pipes.stderr, &output.stderr));
         });
         let mut pumping = Pumping(Some(pumping.as_mut()));
         let ending = pumping
@@ -256,9 +259,8 @@ async fn supervise(
         let error = result.error.take().map_or_else(String::new, |error| format!("{error}; "));
         result.error = Some(format!("{error}{} of its processes could not be ended", tree.survivors()));
     }
-    result.dropped_bytes = stdout.dropped() + stderr.dropped();
-    result.stdout = stdout.into_text(&attempt.settings.redactor);
-    result.stderr = stderr.into_text(&attempt.settings.redactor);
+    drop(showing);
+    (result.stdout, result.stderr, result.dropped_bytes) = output.take();
     result
 }
 
@@ -291,13 +293,13 @@ async fn feed(pipe: Option<ChildStdin>, content: Bytes) -> Option<ChildStdin> {
 }
 
 /// Reads a stream to its end, whatever is kept of it, so that the child is never blocked by it.
-async fn keep(pipe: Option<impl AsyncRead + Unpin>, capture: &mut Capture) {
+async fn keep(pipe: Option<impl AsyncRead + Unpin>, capture: &Mutex<Capture>) {
     let Some(mut pipe) = pipe else { return };
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match pipe.read(&mut chunk).await {
             Ok(0) | Err(_) => return,
-            Ok(count) => capture.take(chunk.get(..count).unwrap_or_default()),
+            Ok(count) => live::locked(capture).take(chunk.get(..count).unwrap_or_default()),
         }
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 /// Why a run has to end before its steps are through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
-    /// It was called off, by whom or what the text says.
+    /// It was called off: `by ana`, `because the engine was paused`.
     Cancelled(String),
     /// The daemon stops and the grace time is over.
     ShuttingDown,
@@ -14,7 +14,7 @@ pub enum StopReason {
 impl std::fmt::Display for StopReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Cancelled(why) => write!(f, "cancelled: {why}"),
+            Self::Cancelled(why) => write!(f, "cancelled {why}"),
             Self::ShuttingDown => f.write_str("the daemon stopped before the run had ended"),
         }
     }

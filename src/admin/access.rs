@@ -25,6 +25,8 @@ use tokens::Tokens;
 
 /// The cookie of a session.
 pub(super) const SESSION_COOKIE: &str = "stanch-session";
+/// The cookie of whoever looks at the login page.
+pub(super) const LOGIN_COOKIE: &str = "stanch-login";
 /// The longest name that a person gives at login, in characters.
 pub(super) const NAME_CHARS_MAX: usize = 64;
 
@@ -185,6 +187,28 @@ impl Access {
     /// Whether a form of a caller carries what it has to.
     pub(super) fn is_form_token(&self, caller: &Caller, given: &str) -> bool {
         self.form_token(caller).as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    /// What tells one who looks at the login page from another: what their cookie holds, and what the form has to carry
+    /// beside it. Without it another site could log somebody in as who they are not, and read what they then do.
+    pub(super) fn login(&self, known: Option<&str>) -> Result<(String, String), getrandom::Error> {
+        let (id, cookie) = match known.and_then(|text| Some((SessionId::parse(text)?, text.to_owned()))) {
+            Some(known) => known,
+            None => SessionId::random()?,
+        };
+        Ok((cookie, self.login_token(&id)))
+    }
+
+    /// Whether a login form carries what belongs to the cookie that came with it.
+    pub(super) fn is_login_token(&self, cookie: Option<&str>, given: &str) -> bool {
+        let id = cookie.and_then(SessionId::parse);
+        id.is_some_and(|id| self.login_token(&id).as_bytes().ct_eq(given.as_bytes()).into())
+    }
+
+    fn login_token(&self, id: &SessionId) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.form_key);
+        hasher.update(b"login").update(id.digest().as_bytes());
+        hasher.finalize().to_hex().to_string()
     }
 
     /// The tokens of the config in force: read again after each reload, so that a token that was replaced lets nobody

@@ -30,6 +30,29 @@ pub(super) struct ErrorDetail {
     pub(super) message: String,
 }
 
+/// Why a request is refused, before it is known whether a machine or a person is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// The status of the answer.
+    pub(super) status: StatusCode,
+    /// A word that stays the same over versions.
+    pub(super) code: &'static str,
+    /// What was attempted, why it is refused, what to do.
+    pub(super) message: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// As a machine is told.
+    pub(super) fn json(&self) -> Response {
+        error(self.status, self.code, &self.message)
+    }
+}
+
 /// What is answered where something was done and there is nothing more to say.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Done {

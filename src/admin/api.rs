@@ -1,6 +1,7 @@
 //! What the API does, apart from HTTP. One file a kind of thing.
 
 pub mod audit;
+pub mod backtest;
 pub mod catch_up;
 pub mod check;
 pub mod events;
@@ -9,6 +10,7 @@ pub(super) mod health;
 pub mod incidents;
 pub mod rules;
 pub mod runs;
+pub(super) mod schema;
 pub mod state;
 pub mod test;
 
@@ -22,6 +24,7 @@ use super::answer::{error, json};
 use super::request::Pairs;
 use crate::engine::{CatchUpError, Refusal, ReloadError};
 use crate::journal::store::StoreError;
+use crate::replay::ReplayError;
 
 /// How many rows a list has unless it is asked for another number.
 pub(super) const LIST_DEFAULT: usize = 50;
@@ -44,7 +47,20 @@ pub(super) enum ApiError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{0}")]
+    Busy(String),
+    #[error("{0}: ask for less, or ask the command line, which has no limit")]
+    Replay(ReplayError),
+    #[error("{0}")]
     Failed(String),
+}
+
+impl From<ReplayError> for ApiError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Store(error) => Self::Store(error),
+            limit => Self::Replay(limit),
+        }
+    }
 }
 
 impl ApiError {
@@ -60,6 +76,9 @@ impl ApiError {
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "reload-refused"),
             Self::CatchUp(CatchUpError::NoClient | CatchUpError::TooLong) => (StatusCode::CONFLICT, "cannot"),
             Self::CatchUp(_) => (StatusCode::BAD_GATEWAY, "not-caught-up"),
+            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Replay(ReplayError::TooMuch { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "too-much"),
+            Self::Replay(_) => (StatusCode::SERVICE_UNAVAILABLE, "cut-off"),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "journal"),
             Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }

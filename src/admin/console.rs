@@ -7,14 +7,18 @@
 mod acts;
 mod approvals;
 mod assets;
+mod backtest;
+mod chart;
 mod engine;
 mod event;
 mod feed;
 mod incident;
 mod layout;
 mod login;
+mod pauses;
 mod rules;
 mod runs;
+mod steps;
 mod text;
 
 use std::sync::Arc;
@@ -25,11 +29,11 @@ use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
 use super::access::{Caller, NotLetIn, cookie};
-use super::answer::{error, other_method, see_other};
+use super::answer::{Refused, other_method, see_other};
 use super::api::ApiError;
 use super::api::state::status_of;
 use super::request::{Head, Pairs, collect};
-use super::routes::{Desk, not_found, refuse, unread};
+use super::routes::{Desk, nothing, refuse as not_let_in, unread};
 use super::views::StatusView;
 use layout::{Frame, Theme};
 
@@ -68,21 +72,20 @@ where
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&head.method, segments.as_slice()) {
         (&Method::GET, ["assets", name]) => return assets::serve(name),
-        (&Method::GET, ["login"]) => return login::show(&head, caller.is_ok()),
+        (&Method::GET, ["login"]) => return login::show(&desk, &head, caller.is_ok()),
         (&Method::GET, _) => {}
         (&Method::POST, _) => {
-            let form = match collect(body).await {
-                Ok(body) => Pairs::read(&body),
-                Err(why) => return unread(why),
-            };
-            let form = match form {
-                Ok(form) => form,
-                Err(message) => return error(StatusCode::BAD_REQUEST, "bad-request", &message),
+            let form = match collect(body).await.map(|body| Pairs::read(&body)) {
+                Ok(Ok(form)) => form,
+                Ok(Err(message)) => {
+                    return refuse(&head, &Refused::new(StatusCode::BAD_REQUEST, "bad-request", message));
+                }
+                Err(why) => return refuse(&head, &unread(why)),
             };
             return match (segments.as_slice(), caller) {
                 (["login"], _) => login::log_in(&desk, &head, &form),
                 (path, Ok(caller)) => acts::act(&desk, &head, path, &form, &caller).await,
-                (_, Err(why)) => refuse(why),
+                (_, Err(why)) => refuse(&head, &not_let_in(why)),
             };
         }
         _ => return other_method("GET, HEAD, POST"),
@@ -90,8 +93,13 @@ where
     match caller {
         Ok(caller) => page(desk, head, &segments, caller).await,
         Err(NotLetIn::Unknown) if head.wants_page() => see_other(&login::path_back_to(&head)),
-        Err(why) => refuse(why),
+        Err(why) => refuse(&head, &not_let_in(why)),
     }
+}
+
+/// Tells a person on a page, and whatever wants no page as the API tells it.
+pub(super) fn refuse(head: &Head, refused: &Refused) -> Response {
+    if head.wants_page() { layout::refusal(head, refused) } else { refused.json() }
 }
 
 async fn page(desk: Arc<Desk>, head: Head, segments: &[&str], caller: Caller) -> Response {
@@ -112,9 +120,10 @@ async fn page(desk: Arc<Desk>, head: Head, segments: &[&str], caller: Caller) ->
         ["approvals"] => approvals::show(&visit).await,
         ["rules"] => rules::list(&visit).await,
         ["rules", id] => rules::show(&visit, id).await,
+        ["backtest"] => backtest::show(&visit).await,
         ["engine"] => engine::show(&visit).await,
         _ if wants_page => Err(ApiError::NotFound { what: "page", id: visit.head.path.clone() }),
-        _ => return not_found(),
+        _ => return nothing().json(),
     };
     let (status, page) = match shown {
         Ok(page) => (StatusCode::OK, page),

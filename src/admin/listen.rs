@@ -18,6 +18,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::access::Access;
 use super::routes::{Desk, routes};
+use super::work::Work;
 use crate::action::nss::Account;
 use crate::config::Admin;
 use crate::engine::Handle;
@@ -62,7 +63,8 @@ pub enum AdminError {
 /// Serves the admin interface until `stopping` says so.
 pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool>) -> Result<Served, AdminError> {
     let socket = bind_socket(&admin.socket)?;
-    let desk = Arc::new(Desk::new(handle.clone(), Access::of_socket()?, stopping.clone()));
+    let work = Arc::new(Work::default());
+    let desk = Arc::new(Desk::new(handle.clone(), Access::of_socket()?, Arc::clone(&work), stopping.clone()));
     let mut tcp = None;
     let mut tasks = Vec::new();
     if let Some(addr) = admin.listen {
@@ -71,7 +73,7 @@ pub async fn serve(admin: &Admin, handle: Handle, stopping: watch::Receiver<bool
         admin.read_token.as_ref().map(|token| token.resolve()).transpose()?;
         let listener = TcpListener::bind(addr).await.map_err(|source| AdminError::Listen { addr, source })?;
         tcp = listener.local_addr().ok();
-        let desk = Arc::new(Desk::new(handle, Access::of_tcp()?, stopping.clone()));
+        let desk = Arc::new(Desk::new(handle, Access::of_tcp()?, work, stopping.clone()));
         tasks.push(tokio::spawn(accept_tcp(listener, desk, stopping.clone())));
     }
     // The last, so that whoever finds the daemon ready on its socket finds it on TCP as well.

@@ -8,7 +8,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use super::answer::{ErrorBody, with};
-use super::table::{Answers, Endpoint, Method, Needs, TABLE};
+use super::table::{self, Answers, Endpoint, Method, Needs};
 
 /// Answers with the document.
 pub(super) async fn serve() -> Response {
@@ -25,7 +25,7 @@ pub(super) fn document() -> Value {
     let mut generator = settings.into_generator();
     let error = generator.subschema_for::<ErrorBody>();
     let mut paths = Map::new();
-    for endpoint in TABLE {
+    for endpoint in table::all() {
         let operation = operation(endpoint, &mut generator, error.as_value());
         let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
         if let Some(methods) = path.as_object_mut() {

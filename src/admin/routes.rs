@@ -15,11 +15,12 @@ use warp::http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 
 use super::access::{Access, NotLetIn, Proof, Role};
-use super::answer::{error, other_method, protect};
+use super::answer::{Refused, error, other_method, protect};
 use super::console;
 use super::request::{BodyError, Head, collect};
 use super::stream::STREAMS_MAX;
 use super::table::{self, Call, Found, Needs};
+use super::work::Work;
 use crate::engine::Handle;
 use crate::report::redact::Redactor;
 
@@ -29,6 +30,8 @@ pub(super) struct Desk {
     pub(super) handle: Handle,
     /// Who is let in.
     pub(super) access: Access,
+    /// What takes long.
+    pub(super) work: Arc<Work>,
     /// Places for streams.
     pub(super) streams: Arc<Semaphore>,
     /// Says when the daemon stops, so that streams end.
@@ -37,8 +40,8 @@ pub(super) struct Desk {
 
 impl Desk {
     /// The desk of a listener.
-    pub(super) fn new(handle: Handle, access: Access, stopping: watch::Receiver<bool>) -> Self {
-        Self { handle, access, streams: Arc::new(Semaphore::new(STREAMS_MAX)), stopping }
+    pub(super) fn new(handle: Handle, access: Access, work: Arc<Work>, stopping: watch::Receiver<bool>) -> Self {
+        Self { handle, access, work, streams: Arc::new(Semaphore::new(STREAMS_MAX)), stopping }
     }
 }
 
@@ -108,27 +111,29 @@ where
         let message = "the admin socket is reached as `localhost` or by an address, not by the name of a domain";
         return error(StatusCode::MISDIRECTED_REQUEST, "other-host", message);
     }
-    let Some(segments) = head.segments() else { return not_found() };
+    let Some(segments) = head.segments() else { return nothing().json() };
+    let is_api = matches!(segments.first().map(String::as_str), Some("api" | "healthz" | "readyz" | "metrics"));
     if head.method != Method::GET && head.is_from_elsewhere() {
-        return error(StatusCode::FORBIDDEN, "cross-site", "another site sent this request: nothing was done");
+        let message = "another site sent this request: nothing was done";
+        let refused = Refused::new(StatusCode::FORBIDDEN, "cross-site", message);
+        return if is_api { refused.json() } else { console::refuse(&head, &refused) };
     }
     let caller = desk.access.caller(&desk.handle, &head);
-    let is_api = matches!(segments.first().map(String::as_str), Some("api" | "healthz" | "readyz" | "metrics"));
     if !is_api {
         return console::answer(desk, head, &segments, caller, body).await;
     }
     let caller = match caller {
         Ok(caller) => caller,
-        Err(why) => return refuse(why),
+        Err(why) => return refuse(why).json(),
     };
     let (endpoint, parameters) = match table::find(&head.method, &segments) {
         Found::Endpoint(endpoint, parameters) => (endpoint, parameters),
         Found::OtherMethod(allowed) => return other_method(allowed),
-        Found::Nothing => return not_found(),
+        Found::Nothing => return nothing().json(),
     };
     if endpoint.needs == Needs::Act {
         if caller.role == Role::Read {
-            return read_only();
+            return read_only().json();
         }
         if matches!(caller.by, Proof::Session(_)) {
             let message = "a session of the console reads the API and acts through its forms: use a token here";
@@ -137,7 +142,7 @@ where
     }
     let body = match collect(body).await {
         Ok(body) => body,
-        Err(why) => return unread(why),
+        Err(why) => return unread(why).json(),
     };
     if !body.is_empty() && !head.is_json() {
         let message = "the body has to be `application/json`";
@@ -147,35 +152,36 @@ where
 }
 
 /// Tells those who are not let in how to be.
-pub(super) fn refuse(why: NotLetIn) -> Response {
+pub(super) fn refuse(why: NotLetIn) -> Refused {
     match why {
         NotLetIn::Unknown => {
             let message = "the admin interface wants `Authorization: Bearer TOKEN`";
-            error(StatusCode::UNAUTHORIZED, "unauthorized", message)
+            Refused::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
         }
         NotLetIn::TooMany => {
             let message = "too many wrong tokens came from your address: wait a minute";
-            error(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", message)
+            Refused::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", message)
         }
     }
 }
 
 /// Tells those who may only look.
-pub(super) fn read_only() -> Response {
-    error(StatusCode::FORBIDDEN, "read-only", "the read token sees, and does not act: use the admin token")
+pub(super) fn read_only() -> Refused {
+    let message = "the read token sees, and does not act: use the admin token";
+    Refused::new(StatusCode::FORBIDDEN, "read-only", message)
 }
 
 /// Says why a body was not read.
-pub(super) fn unread(why: BodyError) -> Response {
+pub(super) fn unread(why: BodyError) -> Refused {
     let (status, code) = match why {
         BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
         BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
         BodyError::Broken => (StatusCode::BAD_REQUEST, "bad-request"),
     };
-    error(status, code, &why.to_string())
+    Refused::new(status, code, why.to_string())
 }
 
 /// Says that there is nothing.
-pub(super) fn not_found() -> Response {
-    error(StatusCode::NOT_FOUND, "not-found", "there is nothing at this path")
+pub(super) fn nothing() -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, "not-found", "there is nothing at this path")
 }

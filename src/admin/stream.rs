@@ -1,5 +1,8 @@
 //! What happens, as it happens, as server-sent events.
 //!
+//! What the steps of a run print is no record of the journal; a stream that is of one run looks whether it is more, and
+//! tells the end of it without a number, so that a client that comes back begins where the journal was.
+//!
 //! A stream reads the journal behind its own cursor, at the pace at which its client takes it: the engine never waits
 //! for one, and does not know of them. So a client that was away goes on where it was, by the number of the last
 //! event that it saw.
@@ -16,8 +19,10 @@ use warp::sse::Event;
 use super::answer::error;
 use super::routes::Desk;
 use super::table::Call;
-use super::views::Change;
+use super::views::{Change, NowView};
+use crate::engine::Handle;
 use crate::journal::read::Reader;
+use crate::journal::record::{EachPlace, Phase, RunId};
 use crate::journal::store::StoreError;
 use crate::report::redact::Redactor;
 
@@ -34,13 +39,16 @@ pub(super) const READ_MAX: usize = 256;
 pub(super) const READ_EVERY: Duration = Duration::from_millis(100);
 /// How often a stream says that it is alive when nothing happens, so that what stands between does not cut it.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a stream looks whether the steps of its run have printed more. Nothing tells it, so that printing costs
+/// a step nothing.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a client waits before it comes back.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Answers with a stream.
 pub(super) async fn serve(call: Call) -> Response {
-    let after = match begin(&call) {
-        Ok(after) => after,
+    let (after, run) = match begin(&call) {
+        Ok(begin) => begin,
         Err(message) => return error(StatusCode::BAD_REQUEST, "bad-request", &message),
     };
     let Ok(place) = Arc::clone(&call.desk.streams).try_acquire_owned() else {
@@ -49,7 +57,7 @@ pub(super) async fn serve(call: Call) -> Response {
     };
     let (events, taken) = mpsc::channel(QUEUE_MAX);
     tokio::spawn(async move {
-        let Err(why) = follow(&call.desk, after, &events, place).await;
+        let Err(why) = follow(&call.desk, after, run, &events, place).await;
         tracing::debug!(%why, "a stream ended");
         if matches!(why, Ended::Stalled) {
             call.cut.notify_one();
@@ -58,16 +66,18 @@ pub(super) async fn serve(call: Call) -> Response {
     warp::sse::reply(Taken(taken)).into_response()
 }
 
-/// The number after which a client wants to hear; `None` for what comes from now on.
-fn begin(call: &Call) -> Result<Option<u64>, String> {
+/// The number after which a client wants to hear, `None` for what comes from now on; and the run whose output it wants.
+fn begin(call: &Call) -> Result<(Option<u64>, Option<RunId>), String> {
     const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
     let query = call.head.query()?;
-    query.only(&["after"])?;
+    query.only(&["after", "run"])?;
+    let run = query.text("run").map(RunId::new);
     // A browser that comes back repeats the query that it began with, so what it saw last counts for more.
-    match call.head.header(&LAST_EVENT_ID) {
+    let after = match call.head.header(&LAST_EVENT_ID) {
         Some(text) => text.parse().map(Some).map_err(|_| "`Last-Event-ID` is no number of the journal".to_owned()),
         None => query.number("after"),
-    }
+    };
+    Ok((after?, run))
 }
 
 /// Why a stream ended.
@@ -86,6 +96,7 @@ enum Ended {
 async fn follow(
     desk: &Desk,
     after: Option<u64>,
+    run: Option<RunId>,
     events: &mpsc::Sender<Event>,
     _place: OwnedSemaphorePermit,
 ) -> Result<std::convert::Infallible, Ended> {
@@ -99,6 +110,7 @@ async fn follow(
     .await?;
     // At once, so that the client knows that it is listened to before anything happens.
     send(events, Event::default().comment("following").retry(RETRY)).await?;
+    let mut output = run.map(|run| Following { handle: desk.handle.clone(), run, told_bytes: 0 });
     loop {
         commits.mark_unchanged();
         let (back, changes) = blocking(move || read(reader, cursor)).await?;
@@ -111,7 +123,7 @@ async fn follow(
         if is_full {
             continue;
         }
-        wait(&mut commits, desk.stopping.clone(), events).await?;
+        wait(&mut commits, desk.stopping.clone(), output.as_mut(), events).await?;
         tokio::time::sleep(READ_EVERY).await;
     }
 }
@@ -125,21 +137,68 @@ fn read(reader: Reader, cursor: u64) -> Result<(Reader, Vec<Change>), StoreError
     Ok((reader, changes))
 }
 
-/// Waits until the journal was written to, and meanwhile says that the stream is alive.
+/// Waits until the journal was written to, and meanwhile tells what steps print, or that the stream is alive.
 async fn wait(
     commits: &mut watch::Receiver<()>,
     mut stopping: watch::Receiver<bool>,
+    mut output: Option<&mut Following>,
     events: &mpsc::Sender<Event>,
 ) -> Result<(), Ended> {
+    let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
     loop {
+        let look = async {
+            match &output {
+                Some(_) => tokio::time::sleep(LOOK_EVERY).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             changed = commits.changed() => return changed.map_err(|_| Ended::Stopping),
             () = stopped(&mut stopping) => return Err(Ended::Stopping),
             () = events.closed() => return Err(Ended::Gone),
-            () = tokio::time::sleep(HEARTBEAT) => {}
+            () = look => {
+                if let Some(more) = output.as_mut().and_then(|output| output.more()) {
+                    send(events, more).await?;
+                }
+            }
+            _ = heartbeat.tick() => send(events, Event::default().comment("alive")).await?,
         }
-        send(events, Event::default().comment("alive")).await?;
     }
+}
+
+/// The output of the steps that a run is in.
+struct Following {
+    handle: Handle,
+    run: RunId,
+    /// How much of it was there when it was told last.
+    told_bytes: u64,
+}
+
+impl Following {
+    /// What to tell, where there is more than before or something else.
+    fn more(&mut self) -> Option<Event> {
+        let printed_bytes = self.handle.printed_bytes(&self.run);
+        if printed_bytes == self.told_bytes {
+            return None;
+        }
+        self.told_bytes = printed_bytes;
+        let steps = self.handle.now_in(&self.run).into_iter();
+        let steps: Vec<StepOutput> = steps
+            .map(|now| StepOutput { phase: now.phase, step: now.step, each: now.each.clone(), now: now.into() })
+            .collect();
+        let data = serde_json::json!({ "run": self.run, "steps": steps });
+        Some(Event::default().event("output").data(data.to_string()))
+    }
+}
+
+/// What a step prints, as a stream tells it.
+#[derive(Debug, serde::Serialize)]
+struct StepOutput {
+    phase: Phase,
+    step: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    each: Option<EachPlace>,
+    now: NowView,
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {

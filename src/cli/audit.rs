@@ -40,14 +40,18 @@ impl Audit {
             Ok(config) => config,
             Err(exit) => return exit,
         };
-        let done = Reader::open(&config.data.join(FILE_NAME)).and_then(|reader| match self.command {
-            What::Verify { head, format } => verify(&reader, &config.data.join(HEAD_NAME), head, format),
+        let command = self.command;
+        let done = Reader::open(&config.data.join(FILE_NAME)).and_then(|reader| match &command {
+            What::Verify { head, format } => verify(&reader, &config.data.join(HEAD_NAME), *head, *format),
             What::Export => export(&reader),
         });
         match done {
             Ok(()) => Exit::Done,
             Err(error) => {
                 complain(&error.to_string());
+                if let What::Verify { format: OutputFormat::Json, .. } = command {
+                    json(&json!({ "intact": false, "error": error.to_string() }));
+                }
                 Exit::Journal
             }
         }

@@ -1,25 +1,24 @@
 //! `stanch backtest`: what a rule set would have done with the events that the journal holds.
 
 mod human;
-mod replay;
+mod progress;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::output::{OutputFormat, complain, json};
 use super::{Exit, setup};
-use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::engine::{Options, settings};
 use crate::journal::FILE_NAME;
-use crate::journal::read::Reader;
-use crate::journal::store::StoreError;
+use crate::replay::Budget;
+use crate::replay::backtest::{Answer, Request, backtest};
 use crate::rule::load::{Loaded, load, load_paths};
 use crate::rule::{RuleSet, duration};
-use crate::simulate::backtest::{Approvals, Question, Report, Rules, RunModel, WARM_UP};
+use crate::simulate::backtest::{Approvals, Rules, RunModel};
+use progress::Progress;
 
 /// Run a rule set over the journal's recorded events: what would have run, on what, how often, and what is different.
 ///
@@ -56,28 +55,6 @@ enum Allow {
     Never,
 }
 
-/// Where the journal lets the report begin and end.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Window {
-    /// Events from then on are counted; `None` stands for all.
-    since: Option<Timestamp>,
-    /// The first record that is read, to begin with filled guards.
-    from_seq: u64,
-    /// The last record that is read.
-    to_seq: u64,
-    /// Records before this number were let go by retention.
-    kept_from_seq: u64,
-}
-
-/// What is printed.
-#[derive(Debug, Serialize)]
-struct Answer {
-    window: Window,
-    /// What the rule set was compared with: `recorded`, or a folder.
-    compared_with: String,
-    report: Report,
-}
-
 impl Backtest {
     pub(super) fn run(self, config: &Path) -> Exit {
         match self.answer(config) {
@@ -103,40 +80,28 @@ impl Backtest {
             complain(&format!("{} does not exist: {message}", file.display()));
             return Err(Exit::Journal);
         }
-        let fail = |error: StoreError| {
-            complain(&error.to_string());
-            Exit::Journal
-        };
-        let reader = Reader::open(&file).map_err(fail)?;
-        let window = self.window(&reader).map_err(fail)?;
         let approvals = match self.approvals {
             Allow::Granted => Approvals::Granted,
             Allow::Never => Approvals::Never,
         };
-        let question = Question {
-            tried: Rules { rules: &tried, settings: &settings },
-            against: against.as_ref().map(|rules| Rules { rules, settings: &settings }),
+        let named = |rules| Rules { rules, settings: &settings };
+        let request = Request {
+            tried: named(&tried),
+            against: against
+                .as_ref()
+                .zip(self.against.as_ref())
+                .map(|(rules, folder)| (named(rules), folder.display().to_string())),
+            since: self.since,
             model: RunModel { takes: self.run_takes.unwrap_or_default(), approvals },
-            from: window.since.unwrap_or_default(),
             strict_ordering: config.strict_ordering,
         };
-        let report = replay::replay(&file, reader, question, window.from_seq, window.to_seq).map_err(fail)?;
-        let compared_with = match &self.against {
-            Some(folder) => folder.display().to_string(),
-            None => "recorded".into(),
-        };
-        Ok(Answer { window, compared_with, report })
-    }
-
-    /// The window is counted from the newest push rather than from now, so that the same journal gives the same report.
-    fn window(&self, reader: &Reader) -> Result<Window, StoreError> {
-        let (kept_from_seq, to_seq) = reader.ends()?.map_or((0, 0), |[(first, _), (last, _)]| (first, last));
-        let since = match (self.since, reader.last_push()?) {
-            (Some(since), Some((_, newest))) => Some(newest.minus(since)),
-            _ => None,
-        };
-        let from_seq = since.map_or(Ok(kept_from_seq), |since| reader.first_since(since.minus(WARM_UP)))?;
-        Ok(Window { since, from_seq, to_seq, kept_from_seq })
+        let mut progress = Progress::default();
+        let answer = backtest(&file, &request, &Budget::unlimited(), |from, at, to| progress.at(from, at, to));
+        progress.done();
+        answer.map_err(|error| {
+            complain(&error.to_string());
+            Exit::Journal
+        })
     }
 }
 

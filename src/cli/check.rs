@@ -1,5 +1,6 @@
 //! `stanch check`: every problem of config, rules and scripts at once.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -7,12 +8,13 @@ use clap::{Args, ValueEnum};
 use super::output::{complain, hide_secrets_of, note, say, wants_colour};
 use super::{Exit, setup};
 use crate::config::Config;
-use crate::config::load::{InvalidConfig, LoadedConfig, SecretPlaces};
+use crate::config::load::{InvalidConfig, LoadedConfig, Places};
 use crate::config::secret::Problem;
 use crate::engine::event_of;
 use crate::journal::FILE_NAME;
 use crate::journal::read::Reader;
 use crate::journal::store::StoreError;
+use crate::receiver;
 use crate::report::printable;
 use crate::rule::diagnostic::{Diagnostic, Format, Severity, Sources, codes, render};
 use crate::rule::load::{Loaded, Summary, check};
@@ -72,9 +74,11 @@ impl Check {
                 }
             },
         };
-        let Read { config, is_valid, mut diagnostics, mut sources, secrets } = read;
+        let Read { config, is_valid, mut diagnostics, mut sources, places } = read;
         hide_secrets_of(&config);
-        let are_unusable = check_secrets(&config, &secrets, &mut diagnostics);
+        let unusable = unusable(&config, &places);
+        let is_usable = unusable.is_empty();
+        diagnostics.extend(unusable);
         let loaded = check(&config, &self.paths, &self.seen(&config));
         let Loaded { set, diagnostics: of_rules, sources: of_texts, summary, .. } = loaded;
         diagnostics.extend(of_rules.into_iter().filter(|found| is_valid || !OF_THE_CONFIG.contains(&found.code)));
@@ -90,7 +94,7 @@ impl Check {
             coverage(&summary);
         }
         let denied = self.deny == Some(Deny::Warnings) && warned > 0;
-        if !is_valid || are_unusable {
+        if !is_valid || !is_usable {
             Exit::Config
         } else if set.is_none() || errors > 0 || denied {
             Exit::No
@@ -126,36 +130,43 @@ struct Read {
     is_valid: bool,
     diagnostics: Vec<Diagnostic>,
     sources: Sources,
-    secrets: SecretPlaces,
+    places: Places,
 }
 
 impl Read {
     fn of_valid(loaded: LoadedConfig) -> Self {
-        let LoadedConfig { config, warnings: diagnostics, sources, secrets } = loaded;
-        Self { config, is_valid: true, diagnostics, sources, secrets }
+        let LoadedConfig { config, warnings: diagnostics, sources, places } = loaded;
+        Self { config, is_valid: true, diagnostics, sources, places }
     }
 
     fn of_invalid(config: Config, invalid: InvalidConfig) -> Self {
-        let InvalidConfig { diagnostics, sources, secrets, .. } = invalid;
-        Self { config, is_valid: false, diagnostics, sources, secrets }
+        let InvalidConfig { diagnostics, sources, places, .. } = invalid;
+        Self { config, is_valid: false, diagnostics, sources, places }
     }
 }
 
-/// Reads every secret, as the daemon would; whether one cannot be used.
-fn check_secrets(config: &Config, secrets: &SecretPlaces, diagnostics: &mut Vec<Diagnostic>) -> bool {
-    let before = diagnostics.len();
-    for (secret, place) in secrets {
+/// Reads every secret and the certificate, as the daemon would, and says which cannot be used.
+fn unusable(config: &Config, places: &Places) -> Vec<Diagnostic> {
+    let at = |code, message, place: &Range<usize>| Diagnostic {
+        span: place.clone(),
+        ..Diagnostic::of_file(code, &config.file, message, None)
+    };
+    let mut found = Vec::new();
+    for (secret, place) in &places.secrets {
         let Err(error) = secret.resolve() else { continue };
         // The daemon's unit alone has its credentials, so that they are not here says nothing.
         if matches!(error.problem, Problem::NoCredentials) {
             note(&format!("the secret in {secret} is for the daemon's unit alone, so it was not looked at"));
             continue;
         }
-        let mut diagnostic = Diagnostic::of_file(codes::SECRET_UNUSABLE, &config.file, error.to_string(), None);
-        diagnostic.span = place.clone();
-        diagnostics.push(diagnostic);
+        found.push(at(codes::SECRET_UNUSABLE, error.to_string(), place));
     }
-    diagnostics.len() > before
+    if let (Some(tls), Some(place)) = (&config.tls, &places.tls)
+        && let Err(error) = receiver::check_tls(tls)
+    {
+        found.push(at(codes::TLS_UNUSABLE, error.to_string(), place));
+    }
+    found
 }
 
 /// Points out where a rule, a script or the config has a secret in its text that the config keeps elsewhere.

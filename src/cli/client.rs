@@ -93,7 +93,11 @@ impl Client {
             });
         }
         let why = match serde_json::from_str::<Failure>(&text) {
-            Ok(failure) => crate::report::printable(&failure.error.message).into_owned(),
+            // Line by line: a refused reload tells of each problem where it stands.
+            Ok(failure) => {
+                let lines: Vec<_> = failure.error.message.trim_end().lines().map(crate::report::printable).collect();
+                lines.join("\n")
+            }
             Err(_) => format!("the daemon answered {status}"),
         };
         Err((if status.is_server_error() { Exit::Unreachable } else { Exit::No }, why))

@@ -10,18 +10,17 @@ use serde::Serialize;
 use super::output::{OutputFormat, cell, complain, json, say};
 use super::{Exit, setup};
 use crate::admin::views::DecisionView;
-use crate::clock::{Timestamp, wall_now};
+use crate::clock::wall_now;
 use crate::config::Config;
-use crate::decide::explain::{Explanation, GuardExplanation, RuleExplanation, WhenExplanation, explain};
-use crate::decide::{Question, Scope};
-use crate::engine::{Options, event_of, load_event, settings};
-use crate::event::{self, Event};
+use crate::decide::explain::{Explanation, GuardExplanation, RuleExplanation, WhenExplanation};
+use crate::engine::{Options, settings};
+use crate::event;
 use crate::journal::FILE_NAME;
 use crate::journal::history::History;
 use crate::journal::read::Reader;
-use crate::journal::store::StoreError;
+use crate::replay::explain::{Case, On};
+use crate::replay::{Budget, Folded, ReplayError};
 use crate::report::printable;
-use crate::rule::RuleSet;
 use crate::rule::sandbox::{Part, Verdict};
 
 /// The word of a guard that has nothing against it.
@@ -58,16 +57,6 @@ struct Answer {
     current: Explanation,
 }
 
-/// An event with the history that it is asked on.
-struct Case {
-    event: Event,
-    seq: u64,
-    newest: Option<Event>,
-    history: History,
-    at: Timestamp,
-    recorded: Option<DecisionView>,
-}
-
 impl Explain {
     pub(super) fn run(self, config: &Path) -> Exit {
         match self.answer(config) {
@@ -95,12 +84,22 @@ impl Explain {
             (Some(file), _) => of_file(file, &config)?,
             (None, id) => self.of_journal(id.as_deref().unwrap_or_default(), &config)?,
         };
-        Ok(ask(case, &config, &rules, self.rule.as_deref()))
+        let settings = settings(&config, &Options::of_reader());
+        let only = self.rule.as_deref();
+        let mut recorded = case.decision.as_ref().and_then(DecisionView::of);
+        if let (Some(recorded), Some(only)) = (&mut recorded, only) {
+            recorded.rules.retain(|rule| rule.rule == only);
+        }
+        Ok(Answer { recorded, current: case.ask(&rules, &settings, only) })
     }
 
+    /// A recorded event, asked on the history just before it was decided, or on today's.
     fn of_journal(&self, id: &str, config: &Config) -> Result<Case, Exit> {
-        let found =
-            Reader::open(&config.data.join(FILE_NAME)).and_then(|reader| recorded(&reader, id, self.now, config));
+        let found = Reader::open(&config.data.join(FILE_NAME)).map_err(ReplayError::from).and_then(|reader| {
+            let mut fold = |before| fold(&reader, before, config);
+            let on = if self.now { On::Now(Box::new(fold(u64::MAX)?)) } else { On::Then(&mut fold) };
+            Case::recorded(&reader, id, wall_now(), on)
+        });
         match found {
             Ok(Some(case)) => Ok(case),
             Ok(None) => {
@@ -112,27 +111,14 @@ impl Explain {
     }
 }
 
-fn journal_error(error: &StoreError) -> Exit {
+fn journal_error(error: &ReplayError) -> Exit {
     complain(&error.to_string());
     Exit::Journal
 }
 
-fn ask(case: Case, config: &Config, rules: &RuleSet, only: Option<&str>) -> Answer {
-    let options = Options::of_reader();
-    let settings = settings(config, &options);
-    let question = Question {
-        event: &case.event,
-        seq: case.seq,
-        newest: case.newest.as_ref(),
-        rules,
-        settings: &settings,
-        scope: Scope::Every,
-    };
-    let mut recorded = case.recorded;
-    if let (Some(recorded), Some(only)) = (&mut recorded, only) {
-        recorded.rules.retain(|rule| rule.rule == only);
-    }
-    Answer { recorded, current: explain(&question, case.history, case.at, only) }
+/// All that the journal holds before a record.
+fn fold(reader: &Reader, before: u64, config: &Config) -> Result<History, ReplayError> {
+    Ok(Folded::up_to(reader, before, config.strict_ordering, None, &Budget::unlimited())?.history)
 }
 
 /// A push in a file, asked on what the journal holds, if there is one, as if it came now.
@@ -149,50 +135,12 @@ fn of_file(file: &Path, config: &Config) -> Result<Case, Exit> {
     let source: Arc<str> = config.sources.first().map_or("file", |source| source.name.as_str()).into();
     let now = wall_now();
     let event = event::read(body.into(), source, now).map_err(|error| fail(error.to_string()))?;
-    let mut history = History::default();
-    history.newest.set_strict(config.strict_ordering);
     let journal = config.data.join(FILE_NAME);
-    if journal.exists() {
-        let folded = Reader::open(&journal).and_then(|reader| {
-            reader.scan(0, |stored| {
-                history.apply(stored.seq, stored.at, &stored.record);
-                true
-            })
-        });
-        folded.map_err(|error| journal_error(&error))?;
-    }
-    let seq = history.last_seq() + 1;
-    Ok(Case { event, seq, newest: None, history, at: now, recorded: None })
-}
-
-/// A recorded event, asked on the history just before it was decided, or on today's.
-fn recorded(reader: &Reader, id: &str, now: bool, config: &Config) -> Result<Option<Case>, StoreError> {
-    let Some(push) = reader.push(id)? else { return Ok(None) };
-    let Some(event) = event_of(&push) else { return Ok(None) };
-    let decision = reader.decision_on(push.seq)?;
-    let decided_seq = decision.as_ref().map_or(u64::MAX, |decision| decision.seq);
-    let at = match &decision {
-        Some(decision) if !now => decision.at,
-        _ => wall_now(),
+    let history = match journal.exists() {
+        true => Reader::open(&journal).map_err(ReplayError::from).and_then(|reader| fold(&reader, u64::MAX, config)),
+        false => Ok(History::default()),
     };
-    let mut history = History::default();
-    history.newest.set_strict(config.strict_ordering);
-    reader.scan(0, |stored| {
-        if !now && stored.seq >= decided_seq {
-            return false;
-        }
-        history.apply(stored.seq, stored.at, &stored.record);
-        true
-    })?;
-    if !now {
-        history.settle_before(push.seq);
-    }
-    let newest = match history.newest.get(&event.entity) {
-        Some(newest) if event.time < newest.time && !newest.closed => load_event(reader, newest.seq)?,
-        _ => None,
-    };
-    let recorded = decision.as_ref().and_then(DecisionView::of);
-    Ok(Some(Case { event, seq: push.seq, newest, history, at, recorded }))
+    Ok(Case::of_push(event, history.map_err(|error| journal_error(&error))?, now))
 }
 
 fn show(answer: &Answer) {
@@ -211,7 +159,8 @@ fn show(answer: &Answer) {
         }
         for rule in &recorded.rules {
             let reason = rule.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
-            say(&format!("  {}: {}{reason}", rule.rule, rule.outcome));
+            let until = rule.until.map(|until| format!(" (until {until})")).unwrap_or_default();
+            say(&format!("  {}: {}{reason}{until}", rule.rule, rule.outcome));
         }
         say("");
         say("the current rules say:");
@@ -292,7 +241,8 @@ fn show_guards(guards: &[GuardExplanation]) {
         let reason = guard.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
         let until = guard.until.map(|until| format!(" (until {until})")).unwrap_or_default();
         let mark = if guard.verdict == "object" { mark(Some(false)) } else { mark(None) };
-        say(&format!("  {mark} guard {} says {}{reason}{until}", guard.guard, guard.verdict));
+        let verdict = if guard.verdict == "object" { "objects" } else { guard.verdict.as_str() };
+        say(&format!("  {mark} guard {} {verdict}{reason}{until}", guard.guard));
     }
     let passing: Vec<&str> =
         guards.iter().filter(|guard| guard.verdict == PASS).map(|guard| guard.guard.as_str()).collect();

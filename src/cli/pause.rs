@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Exit;
 use super::client::{Client, Done, person};
-use super::output::note;
+use super::output::{note, say};
 use crate::admin::api::state::{PauseRequest, ResumeRequest};
 use crate::admin::views::StatusView;
 use crate::report::printable;
@@ -41,7 +41,7 @@ impl Pause {
         let asked = Client::new(config).and_then(|client| client.post::<Done>("pause", &request));
         match asked {
             Ok(Done {}) => {
-                note(&format!("paused: nothing new {what}starts; events are still taken and decided"));
+                say(&format!("paused: nothing new {what}starts; events are still taken and decided"));
                 Exit::Done
             }
             Err(exit) => exit,
@@ -69,7 +69,7 @@ impl Resume {
         let client = Client::new(config)?;
         let request = ResumeRequest { rule: self.rule, channel: self.channel, person: person() };
         let _: Done = client.post("resume", &request)?;
-        note("resumed");
+        say("resumed");
         note_pauses(&client)
     }
 }

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::client::{Client, person, segment};
-use super::output::{OutputFormat, cell, json, note, say, show, table};
+use super::output::{OutputFormat, cell, json, say, show, table};
 use super::pause::note_pauses;
 use crate::admin::api::runs::{ActRequest, RunDone};
 use crate::admin::views::{RunStory, RunView, StepView, WriteBackView};
-use crate::journal::record::{StepEnd, StepResult};
+use crate::journal::record::{Phase, StepEnd, StepResult};
 use crate::report::printable;
 
 /// Runs and approvals.
@@ -98,7 +98,7 @@ impl OutputFormat {
     fn tell(self, done: &RunDone, what: &str) {
         match self {
             Self::Json => json(done),
-            Self::Human => note(&format!("run {} {what}", printable(&done.run))),
+            Self::Human => say(&format!("run {} {what}", printable(&done.run))),
         }
     }
 }
@@ -153,13 +153,25 @@ fn say_step(view: &StepView) {
     let tries = if view.attempt > 1 { format!(" (try {})", view.attempt) } else { String::new() };
     let end = view.result.as_ref().map_or_else(|| "running".to_owned(), describe);
     let item = view.each.as_ref().map(|each| format!("[{}] ", cell(&each.item, 40))).unwrap_or_default();
-    say(&format!("  {} {item}{}{tries}: {end}", view.started_at, cell(&view.name, 100)));
-    let Some(result) = &view.result else { return };
-    for (name, text) in [("out", &result.stdout), ("err", &result.stderr)] {
+    let phase = match view.phase {
+        Phase::Steps => "",
+        Phase::Verify => "verify: ",
+        Phase::OnSuccess => "on_success: ",
+        Phase::OnFailure => "on_failure: ",
+    };
+    say(&format!("  {} {phase}{item}{}{tries}: {end}", view.started_at, cell(&view.name, 100)));
+    // Of one that runs now it is the end of what it has printed so far.
+    let streams = match (&view.result, &view.now) {
+        (Some(result), _) => [&result.stdout, &result.stderr],
+        (None, Some(now)) => [&now.stdout, &now.stderr],
+        (None, None) => return,
+    };
+    for (name, text) in ["out", "err"].into_iter().zip(streams) {
         for line in text.lines() {
             say(&format!("    {name} | {}", printable(line)));
         }
     }
+    let Some(result) = &view.result else { return };
     if result.dropped_bytes > 0 {
         say(&format!("    {} bytes of output were left out", result.dropped_bytes));
     }

@@ -15,6 +15,12 @@ pub(super) struct Schema {
 }
 
 impl Schema {
+    /// Whether it is the schema of the config.
+    #[cfg(test)]
+    pub(super) fn is_of_config(&self) -> bool {
+        self.of_config
+    }
+
     pub(super) fn run(self) -> Exit {
         let schema = if self.of_config { schema::config() } else { schema::rules() };
         say(schema::text(&schema).trim_end());

@@ -19,7 +19,7 @@ use crate::rule::Mode;
 use crate::rule::load::fixtures::Fixtures;
 use crate::rule::load::{Loaded, load, load_paths};
 use crate::rule::test_case::TestCase;
-use crate::simulate::{Suite, TestResult, World, expectations};
+use crate::simulate::{Suite, TestResult, World, is_about};
 
 /// The name of the source that takes the events in, where the config has none.
 const NO_SOURCE: &str = "test";
@@ -111,9 +111,7 @@ impl Test {
     }
 
     fn wants(&self, test: &TestCase) -> bool {
-        let Some(text) = &self.filter else { return true };
-        let is_named = test.name.to_lowercase().contains(&text.to_lowercase());
-        is_named || expectations(test).any(|one| one.rule.as_ref() == Some(text))
+        self.filter.as_deref().is_none_or(|text| is_about(test, text))
     }
 
     fn tell(&self, answer: &Answer<'_>, config: &Config) -> Exit {

@@ -39,12 +39,18 @@ pub struct LoadedConfig {
     pub warnings: Vec<Diagnostic>,
     /// The text that they point into.
     pub sources: Sources,
-    /// Where the config names its secrets, as bytes of its text.
-    pub secrets: SecretPlaces,
+    /// Where it says what is only looked at by those who want to.
+    pub places: Places,
 }
 
-/// Each secret that a config names, with where it does.
-pub type SecretPlaces = Vec<(SecretRef, Range<usize>)>;
+/// Where a config names files that reading it does not open, as bytes of its text.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Each secret.
+    pub secrets: Vec<(SecretRef, Range<usize>)>,
+    /// The certificate and its key.
+    pub tls: Option<Range<usize>>,
+}
 
 /// Why a config cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +62,8 @@ pub struct InvalidConfig {
     pub sources: Sources,
     /// What could be read, with defaults for what has an error: for checking rules beside it, never for running them.
     pub partial: Option<Box<Config>>,
-    /// Where the config names its secrets, as bytes of its text.
-    pub secrets: SecretPlaces,
+    /// Where it says what is only looked at by those who want to.
+    pub places: Places,
 }
 
 fn first(diagnostics: &[Diagnostic]) -> &str {
@@ -73,7 +79,7 @@ pub fn load(path: &Path) -> Result<LoadedConfig, InvalidConfig> {
     let mut texts = Sources::default();
     let refuse = |mut diagnostics: Vec<Diagnostic>, sources| {
         diagnostic::sort(&mut diagnostics);
-        Err(InvalidConfig { diagnostics, sources, partial: None, secrets: Vec::new() })
+        Err(InvalidConfig { diagnostics, sources, partial: None, places: Places::default() })
     };
     let text = match read_text(path) {
         Ok(text) => text,
@@ -91,29 +97,29 @@ pub fn load(path: &Path) -> Result<LoadedConfig, InvalidConfig> {
         }
     };
     let doc = Doc::new(path, text);
-    let secrets = RefCell::default();
-    let config = read_config(&doc, file, &secrets);
-    let secrets = secrets.into_inner();
+    let places = RefCell::default();
+    let config = read_config(&doc, file, &places);
+    let places = places.into_inner();
     let failed = doc.has_errors();
     let mut diagnostics = doc.take();
     match config {
         Some(config) if !failed => {
             diagnostic::sort(&mut diagnostics);
-            Ok(LoadedConfig { config, warnings: diagnostics, sources: texts, secrets })
+            Ok(LoadedConfig { config, warnings: diagnostics, sources: texts, places })
         }
         partial => {
             diagnostic::sort(&mut diagnostics);
-            Err(InvalidConfig { diagnostics, sources: texts, partial: partial.map(Box::new), secrets })
+            Err(InvalidConfig { diagnostics, sources: texts, partial: partial.map(Box::new), places })
         }
     }
 }
 
 /// Reads all of it; what has an error gets its default, and is then not used.
-fn read_config(doc: &Doc, file: PathBuf, secrets: &RefCell<SecretPlaces>) -> Option<Config> {
+fn read_config(doc: &Doc, file: PathBuf, places: &RefCell<Places>) -> Option<Config> {
     let base = file.parent().unwrap_or_else(|| Path::new("/")).to_owned();
     let root = parse(doc)?;
     let fields = Fields::open(doc, &root, "the config")?;
-    let reader = Reader { doc, base: &base, secrets };
+    let reader = Reader { doc, base: &base, places };
 
     let listen_node = fields.get("listen");
     let listen = listen_node.and_then(|node| listeners::address(doc, node, "`listen`"));
@@ -174,7 +180,7 @@ fn read_config(doc: &Doc, file: PathBuf, secrets: &RefCell<SecretPlaces>) -> Opt
 struct Reader<'a> {
     doc: &'a Doc,
     base: &'a Path,
-    secrets: &'a RefCell<SecretPlaces>,
+    places: &'a RefCell<Places>,
 }
 
 impl Reader<'_> {

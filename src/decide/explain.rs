@@ -32,6 +32,9 @@ pub struct RuleExplanation {
     pub mode: String,
     /// The word of the outcome.
     pub outcome: String,
+    /// The clause that failed, the guard that objects, or the part that cannot be rendered.
+    #[serde(default)]
+    pub because: Option<String>,
     /// Why, in words.
     pub reason: Option<String>,
     /// Until when a guard would object.
@@ -166,6 +169,7 @@ fn explain_rule(question: &Question<'_>, decision: &Decision, before: &History, 
         owner: rule.owner.clone(),
         mode: rule.mode.min(question.settings.ceiling).to_string(),
         outcome: decided.outcome.name().to_owned(),
+        because: decided.outcome.because().map(str::to_owned),
         reason,
         until,
         clauses,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Decision, Mode, Plan, Settings, apart, conclude, condition, plain};
+use super::{Decision, Grounds, Mode, Plan, apart, conclude, condition, plain};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{Proposal, Stage};
@@ -15,7 +15,7 @@ use crate::journal::record::{Decided, Outcome, Reservation, RunId};
 use crate::matcher;
 use crate::plan;
 use crate::rule::view::EventView;
-use crate::rule::{Rule, RuleId, RuleSet};
+use crate::rule::{Rule, RuleId};
 
 /// How often one run may be done again. Beyond that nothing is learned from another try.
 pub const RERUNS_MAX: u32 = 64;
@@ -27,14 +27,8 @@ pub struct Rerun<'a> {
     pub run: &'a RunId,
     /// The rule.
     pub rule: &'a RuleId,
-    /// The event that led to the run that is repeated.
-    pub trigger: &'a Arc<Event>,
-    /// The newest event of its entity, where that is another one.
-    pub newest: Option<&'a Event>,
-    /// The rules in force.
-    pub rules: &'a RuleSet,
-    /// The config's part.
-    pub settings: &'a Settings,
+    /// What it is decided on; the event is that of the run that is repeated.
+    pub grounds: Grounds<'a>,
 }
 
 /// Decides on it. Changes nothing: what the decision reserves is folded with its record.
@@ -42,18 +36,13 @@ pub struct Rerun<'a> {
 /// # Errors
 /// Why there is nothing to decide on, in words.
 pub fn decide(rerun: &Rerun<'_>, history: &History, now: Timestamp) -> Result<Decision, String> {
-    let rule = rerun.rules.get(rerun.rule).ok_or_else(|| format!("no rule {} is in force any more", rerun.rule))?;
-    let mode = rule.mode.min(rerun.settings.ceiling);
+    let rule =
+        rerun.grounds.rules.get(rerun.rule).ok_or_else(|| format!("no rule {} is in force any more", rerun.rule))?;
+    let mode = rule.mode.min(rerun.grounds.settings.ceiling);
     if matches!(mode, Mode::Off | Mode::DryRun) {
         return Err(format!("rule {} is in mode {mode} now", rule.id));
     }
-    let event = match rerun.newest {
-        None => Arc::clone(rerun.trigger),
-        Some(newest) if newest.is_closed() && !rerun.trigger.is_closed() => {
-            return Err(format!("{} has closed since", rerun.trigger.entity));
-        }
-        Some(newest) => Arc::new(rerun.trigger.with_state_of(newest)),
-    };
+    let event = rerun.grounds.event()?;
     let (decided, plan) = apart(|| decide_on(rerun, rule, mode, &event, history, now))?;
     Ok(Decision { rule: Arc::clone(rule), decided, plan, state: Some(event) })
 }
@@ -67,11 +56,11 @@ fn decide_on(
     now: Timestamp,
 ) -> (Decided, Option<Plan>) {
     let view = EventView::new(event);
-    let target = match condition(rule, rerun.rules, &view, now, matcher::still_holds) {
+    let target = match condition(rule, rerun.grounds.rules, &view, now, matcher::still_holds) {
         Ok(target) => target,
         Err(outcome) => return (plain(rule, outcome), None),
     };
-    let own = match plan::own_steps(rule, &rerun.rules.sandbox, &view, &target, now) {
+    let own = match plan::own_steps(rule, &rerun.grounds.rules.sandbox, &view, &target, now) {
         Ok(own) => own,
         Err(error) => return (plain(rule, Outcome::PlanError { message: error.to_string() }), None),
     };
@@ -84,7 +73,7 @@ fn decide_on(
         run: rerun.run,
         dry: false,
         stage: Stage::Again,
-        settings: &rerun.settings.guards,
+        settings: &rerun.grounds.settings.guards,
     };
     let (mut decided, plan) = conclude(&proposal, &own, mode, &view, now, history, now);
     if let Some(reservation) = &mut decided.reservation {

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::turn::Start;
-use super::{Mode, Settings, digest};
+use super::{Grounds, Mode, digest};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::journal::history::{History, Run};
 use crate::journal::record::{Phase, Record, StepEnd, StepResult};
 use crate::journal::store::Stored;
 use crate::plan::{self, EachItems, Plan};
+use crate::rule::Rule;
 use crate::rule::view::EventView;
-use crate::rule::{Rule, RuleSet};
 
 /// How often one run may go on after a crash. If the daemon dies a further time, the run may be why.
 pub const RESUMES_MAX: u32 = 2;
@@ -29,14 +29,8 @@ pub struct CutOff<'a> {
     pub run: &'a Run,
     /// What the journal holds of it, in order.
     pub records: &'a [Stored],
-    /// The event that led to it.
-    pub trigger: &'a Arc<Event>,
-    /// The newest event of its entity, where that is another one.
-    pub newest: Option<&'a Event>,
-    /// The rules in force.
-    pub rules: &'a RuleSet,
-    /// The config's part.
-    pub settings: &'a Settings,
+    /// What it is decided on.
+    pub grounds: Grounds<'a>,
 }
 
 /// How a run goes on.
@@ -63,7 +57,8 @@ pub fn resume(
     history: &History,
     now: Timestamp,
 ) -> Result<Resumption, String> {
-    let CutOff { run, records, trigger, newest, rules, settings } = *cut_off;
+    let CutOff { run, records, grounds } = *cut_off;
+    let Grounds { rules, settings, .. } = grounds;
     if run.resumes >= RESUMES_MAX {
         return Err(format!("it went on {RESUMES_MAX} times already, and the daemon died each time"));
     }
@@ -76,10 +71,7 @@ pub fn resume(
     if let Some(pause) = run.pause(&history.pauses, now) {
         return Err(pause.in_words());
     }
-    if newest.is_some_and(Event::is_closed) && !trigger.is_closed() {
-        return Err(format!("{} has closed since", run.entity));
-    }
-    let start = same_plan(cut_off, on_record, rule)?;
+    let start = same_plan(cut_off, on_record, rule, grounds.event()?)?;
     let finished = finished(records, &start.plan)?;
     let from_step = finished.len();
     let tries = records.iter().filter_map(|stored| match &stored.record {
@@ -105,16 +97,20 @@ pub fn resume(
 }
 
 /// The plan as it was intended, made again: from the state that led to the run, or from the newest one.
-fn same_plan(cut_off: &CutOff<'_>, on_record: &dyn Fn(&Plan) -> Value, rule: &Arc<Rule>) -> Result<Start, String> {
-    let CutOff { run, records, trigger, newest, rules, .. } = *cut_off;
+fn same_plan(
+    cut_off: &CutOff<'_>,
+    on_record: &dyn Fn(&Plan) -> Value,
+    rule: &Arc<Rule>,
+    now: Arc<Event>,
+) -> Result<Start, String> {
+    let CutOff { run, records, grounds: Grounds { trigger, rules, .. } } = *cut_off;
     let intended = records.iter().find_map(|stored| match &stored.record {
         Record::RunIntended { plan, .. } => Some((digest(plan), stored.at)),
         _ => None,
     });
     let (intended, intended_at) = intended.ok_or("its intent is not kept any more")?;
     let then = rule.guards.attempts.as_ref().map(|attempts| attempts.then.as_slice());
-    let states = [Some(Arc::clone(trigger)), newest.map(|newest| Arc::new(trigger.with_state_of(newest)))];
-    for event in states.into_iter().flatten() {
+    for event in [Arc::clone(trigger), now] {
         let view = EventView::new(&event);
         // What a person approved was rendered as of when they were shown it, all else as of when it began.
         for at in [intended_at, run.decided_at] {

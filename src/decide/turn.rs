@@ -7,7 +7,7 @@ pub use walk::{Next, Walk};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Settings, WHEN, apart, condition, digest, planned};
+use super::{Grounds, Settings, WHEN, apart, condition, digest, planned};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::guard::{self, ENGINE_LOCK, Objection, Proposal, Stage};
@@ -123,14 +123,8 @@ pub struct Turning<'a> {
     pub id: &'a RunId,
     /// What the history knows of it.
     pub run: &'a Run,
-    /// The event that led to it.
-    pub trigger: &'a Arc<Event>,
-    /// The newest event of its entity, where that is another one.
-    pub newest: Option<&'a Event>,
-    /// The rules in force.
-    pub rules: &'a RuleSet,
-    /// The config's part.
-    pub settings: &'a Settings,
+    /// What it is decided on.
+    pub grounds: Grounds<'a>,
     /// Locks for which an earlier run waits.
     pub blocked: &'a HashSet<String>,
 }
@@ -145,20 +139,15 @@ pub fn turn(turning: &Turning<'_>, history: &History, now: Timestamp) -> Turn {
 }
 
 fn again(turning: &Turning<'_>, history: &History, now: Timestamp) -> Result<Turn, String> {
-    let Turning { id, run, trigger, newest, rules, settings, blocked } = *turning;
+    let Turning { id, run, grounds, blocked } = *turning;
+    let Grounds { rules, settings, .. } = grounds;
     let rule = rules.get(&run.rule).ok_or("its rule is no longer in force")?;
     match rule.mode.min(settings.ceiling) {
         Mode::Auto => {}
         Mode::Approve if run.approved => {}
         mode => return Err(format!("its rule is in mode {mode} now")),
     }
-    let event = match newest {
-        None => Arc::clone(trigger),
-        Some(newest) if newest.is_closed() && !trigger.is_closed() => {
-            return Err(format!("{} has closed since", run.entity));
-        }
-        Some(newest) => Arc::new(trigger.with_state_of(newest)),
-    };
+    let event = grounds.event()?;
     let view = EventView::new(&event);
     let target = condition(rule, rules, &view, now, matcher::still_holds).map_err(|outcome| no_longer(&outcome))?;
     if target != run.target {

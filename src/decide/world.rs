@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::turn::{self, Readiness, Turn, Turning};
-use super::{Question, Scope, Settings, decide};
+use super::{Grounds, Question, Scope, Settings, decide};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::journal::history::{History, RunState};
@@ -119,7 +119,7 @@ impl World {
             self.end_waiting(&run, RunEnd::Cancelled, true);
         }
         let newest = match self.history.newest.get(&event.entity) {
-            Some(newest) if event.time < newest.time && !newest.closed => self.events.get(&newest.seq).cloned(),
+            Some(newest) if newest.is_after(event.time) && !newest.closed => self.events.get(&newest.seq).cloned(),
             _ => None,
         };
         let question = Question {
@@ -213,15 +213,13 @@ impl World {
     fn turn(&self, id: &RunId, run: &crate::journal::history::Run, blocked: &HashSet<String>) -> Turn {
         let newest = self.history.newest.get(&run.entity).filter(|newest| newest.seq != run.seq);
         let newest = newest.and_then(|newest| self.events.get(&newest.seq));
-        let turning = Turning {
-            id,
-            run,
+        let grounds = Grounds {
             trigger: &self.events[&run.seq],
             newest: newest.map(|event| &**event),
             rules: &self.rules,
             settings: &self.settings,
-            blocked,
         };
+        let turning = Turning { id, run, grounds, blocked };
         turn::turn(&turning, &self.history, self.now)
     }
 

@@ -9,7 +9,7 @@ use super::load_event;
 use crate::clock::Timestamp;
 use crate::decide::rerun::{self, Rerun};
 use crate::decide::turn::Start;
-use crate::decide::{Decisions, explain};
+use crate::decide::{Decisions, Grounds, explain};
 use crate::journal::history::{PAUSES_MAX, Pause};
 use crate::journal::record::{Observed, Outcome, PauseScope, Record, RunEnd};
 
@@ -117,14 +117,8 @@ impl Decider {
             _ => None,
         };
         let InForce { rules, settings } = self.in_force.clone();
-        let asked = Rerun {
-            run: &run,
-            rule: &rule,
-            trigger: &trigger,
-            newest: newest.as_ref(),
-            rules: &rules,
-            settings: &settings,
-        };
+        let grounds = Grounds { trigger: &trigger, newest: newest.as_ref(), rules: &rules, settings: &settings };
+        let asked = Rerun { run: &run, rule: &rule, grounds };
         let decision =
             rerun::decide(&asked, &self.history, now).map_err(|why| format!("run {of} is not done again: {why}"))?;
         let decisions = Decisions { each: vec![decision.clone()], ..Decisions::default() };

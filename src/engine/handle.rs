@@ -25,7 +25,7 @@ use crate::report::Report;
 use crate::report::flashduty::Pace;
 use crate::report::logging::SharedRedactor;
 use crate::report::outbox::SharedClient;
-use crate::runner::Runner;
+use crate::runner::{Runner, StepNow};
 
 /// Why something that a person wants was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -196,6 +196,16 @@ impl Handle {
         })
     }
 
+    /// The steps that a run is in at this moment, with the end of what they have printed so far.
+    pub fn now_in(&self, run: &RunId) -> Vec<StepNow> {
+        self.runner().now(run)
+    }
+
+    /// How many bytes the steps that a run is in have printed so far.
+    pub fn printed_bytes(&self, run: &RunId) -> u64 {
+        self.runner().printed_bytes(run)
+    }
+
     async fn ask(&self, command: impl FnOnce(super::command::Reply) -> Command) -> Result<(), Refusal> {
         let (reply, answer) = oneshot::channel();
         self.tell(command(reply)).await;
@@ -224,7 +234,7 @@ impl Handle {
                 }
             });
             for run in runs.await? {
-                self.runner().cancel(&run, &format!("{scope} was paused with --now"));
+                self.runner().cancel(&run, &format!("because {scope} was paused with --now"));
             }
         }
         Ok(())
@@ -243,10 +253,11 @@ impl Handle {
     /// # Errors
     /// When it has ended.
     pub async fn cancel(&self, run: RunId, by: &str, why: Option<&str>) -> Result<(), Refusal> {
-        let reason = because(format!("cancelled by {by}"), why);
-        if self.runner().cancel(&run, &reason) {
+        // That it was cancelled is what the run's end says of its own accord.
+        if self.runner().cancel(&run, &because(format!("by {by}"), why)) {
             return Ok(());
         }
+        let reason = because(format!("cancelled by {by}"), why);
         self.ask(|reply| Command::EndWaiting { run, end: RunEnd::Cancelled, reason, reply }).await
     }
 

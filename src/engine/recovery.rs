@@ -7,6 +7,7 @@ use super::flashduty::Outgoing;
 use super::load_event;
 use crate::action::process;
 use crate::clock::{Clock, Timestamp};
+use crate::decide::Grounds;
 use crate::decide::resume::{self, CutOff, Resumption};
 use crate::event::Event;
 use crate::journal::Journal;
@@ -92,7 +93,8 @@ impl Recovery<'_> {
         };
         let records = self.reader.about_run(id.as_str())?;
         let InForce { rules, settings } = self.in_force;
-        let cut_off = CutOff { run, records: &records, trigger: &trigger, newest: newest.as_deref(), rules, settings };
+        let grounds = Grounds { trigger: &trigger, newest: newest.as_deref(), rules, settings };
+        let cut_off = CutOff { run, records: &records, grounds };
         let redactor = self.outgoing.redactor.load();
         let on_record = |plan: &Plan| redactor.redact_json(plan.to_json());
         Ok(resume::resume(&cut_off, &on_record, history, now))
@@ -122,6 +124,7 @@ async fn end_processes(run: &RunId, cgroups: Option<&process::Cgroups>) -> Strin
     // wrong bound: start times come in ticks of 10 ms, and a daemon restarts within one.
     match process::end_leftovers(run, process::StartTime::MAX, cgroups).await {
         (0, _) => String::new(),
+        (1, 0) => "; one of its processes was still there and was ended".to_owned(),
         (found, 0) => format!("; {found} of its processes were still there and were ended"),
         (found, left) => format!("; {found} of its processes were still there, and {left} of them resisted"),
     }

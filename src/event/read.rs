@@ -115,21 +115,7 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
 
     let (time, time_mark) = match present(top.get("event_time")) {
         None => (received_at, TimeMark::Absent),
-        Some(value) => {
-            let ms = value.as_i64().ok_or(BodyError::WrongType {
-                field: "event_time",
-                expected: "a whole number of milliseconds since 1970 that fits 64 bits",
-            })?;
-            let time = Timestamp::from_millis(ms);
-            let mark = if ms < IMPLAUSIBLE_BEFORE_MS {
-                TimeMark::Implausible
-            } else if time > received_at.plus(AHEAD_TOLERANCE) {
-                TimeMark::Ahead
-            } else {
-                TimeMark::Sound
-            };
-            (time, mark)
-        }
+        Some(value) => time(value, received_at),
     };
 
     let subject = Subject::find(&payload, &entity);
@@ -149,6 +135,23 @@ pub fn read(body: Bytes, source: Arc<str>, received_at: Timestamp) -> Result<Eve
         body_hash,
         caught_up: false,
     })
+}
+
+/// What an `event_time` says, and what that is worth. An event is not lost over it: a custom body may have written it as
+/// text, and what is no time at all orders nothing.
+fn time(value: Item<'_>, received_at: Timestamp) -> (Timestamp, TimeMark) {
+    let Some(ms) = value.as_i64().or_else(|| value.as_str()?.parse().ok()) else {
+        return (received_at, TimeMark::Implausible);
+    };
+    let time = Timestamp::from_millis(ms);
+    let mark = if ms < IMPLAUSIBLE_BEFORE_MS {
+        TimeMark::Implausible
+    } else if time > received_at.plus(AHEAD_TOLERANCE) {
+        TimeMark::Ahead
+    } else {
+        TimeMark::Sound
+    };
+    (time, mark)
 }
 
 /// Reads the JSON of a body as strictly as [`read`] does, without asking whether it is a push.

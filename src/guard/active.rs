@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::{Objection, Proposal, Verdict};
@@ -19,7 +20,9 @@ pub(super) fn ask(proposal: &Proposal<'_>, _: &History, now: Timestamp) -> Verdi
         return Verdict::Pass;
     }
     let names = active.only.join("`, `");
-    Verdict::Object(Objection::new("active", format!("no schedule of `{names}` is on"), None))
+    let schedules = active.only.iter().filter_map(|name| proposal.settings.schedules.get(name));
+    let until = schedules.filter_map(|schedule| next_begin(schedule, now)).min();
+    Verdict::Object(Objection::new("active", format!("no schedule of `{names}` is on"), until))
 }
 
 /// The window of `schedule` that is on at `now`: its begin and its end.
@@ -33,6 +36,17 @@ pub fn window_at(schedule: &Schedule, now: Timestamp) -> Option<(Timestamp, Time
         let (begin, end) = window_on(schedule, day)?;
         (begin <= now && now < end).then_some((begin, end))
     })
+}
+
+/// When the next window of `schedule` begins, if it has a date for one.
+fn next_begin(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
+    let here = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned_datetime(schedule.zone.clone());
+    let begin = |day: Date| window_on(schedule, day).map(|(begin, _)| begin).filter(|begin| *begin > now);
+    if schedule.dates.is_empty() {
+        // A day of the week comes within a week; the first one may have begun already.
+        return here.date().series(1.day()).take(8).find_map(begin);
+    }
+    schedule.dates.iter().copied().filter_map(begin).min()
 }
 
 fn window_on(schedule: &Schedule, day: Date) -> Option<(Timestamp, Timestamp)> {

@@ -1,6 +1,6 @@
 //! `attempts`: after so many runs something else is done, once.
 
-use super::{Objection, Proposal, Verdict, duration, key};
+use super::{Objection, Proposal, Verdict, counted, duration, key};
 use crate::clock::Timestamp;
 use crate::journal::history::History;
 use crate::rule::guards::Attempts;
@@ -25,7 +25,8 @@ fn ask_one(attempts: &Attempts, key: &str, proposal: &Proposal<'_>, history: &Hi
         return Verdict::Escalate;
     }
     let until = count(key).oldest().map(|began| began.plus(attempts.per));
-    let reason = format!("{runs} runs within {} did not help, and the limit is {max}", duration(attempts.per));
+    let runs = counted(runs, "run");
+    let reason = format!("{runs} within {} did not help, and the limit is {max}", duration(attempts.per));
     Verdict::Object(Objection::new("attempts", reason, until))
 }
 

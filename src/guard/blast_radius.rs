@@ -1,6 +1,6 @@
 //! `blast_radius`: at most so many distinct targets in a window.
 
-use super::{Objection, Proposal, Verdict, duration, key};
+use super::{Objection, Proposal, Verdict, counted, duration, key};
 use crate::clock::Timestamp;
 use crate::journal::history::{History, Window};
 use crate::rule::guards::BlastRadius;
@@ -24,7 +24,8 @@ pub(super) fn verdict(guard: &str, radius: &BlastRadius, window: &Window<'_>, pr
     }
     // Of a list that is longer than the radius nothing is ever done.
     let until = if added > max { None } else { window.oldest().map(|began| began.plus(radius.per)) };
-    let before = format!("{} targets were acted upon within {}", targets.len(), duration(radius.per));
+    let were = if targets.len() == 1 { "was" } else { "were" };
+    let before = format!("{} {were} acted upon within {}", counted(targets.len(), "target"), duration(radius.per));
     let more = if acted_on.len() > 1 { format!(", this would add {added}") } else { String::new() };
     let reason = format!("{before}{more}, and the limit by {} is {max}", radius.by);
     Verdict::Object(Objection::new(guard, reason, until))

@@ -1,6 +1,6 @@
 //! `breaker`: a rule whose runs fail stops for a while.
 
-use super::{Objection, Proposal, Verdict, duration};
+use super::{Objection, Proposal, Verdict, counted, duration};
 use crate::clock::Timestamp;
 use crate::journal::history::History;
 use crate::rule::Rule;
@@ -10,8 +10,8 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) ->
     let breaker = &proposal.rule.guards.breaker;
     match open_until(proposal.rule, history, now) {
         Some(until) => {
-            let reason =
-                format!("the breaker is open: {} runs failed within {}", breaker.failures, duration(breaker.within));
+            let (failed, within) = (counted(breaker.failures as usize, "run"), duration(breaker.within));
+            let reason = format!("the breaker is open: {failed} failed within {within}");
             Verdict::Object(Objection::new("breaker", reason, Some(until)))
         }
         None => Verdict::Pass,

@@ -15,8 +15,8 @@ pub(super) fn ask(proposal: &Proposal<'_>, history: &History, now: Timestamp) ->
     match history.slots.get(&proposal.rule.id, &slot, proposal.dry, now) {
         Some(taken) if taken.run != *proposal.run => {
             let reason = match taken.until {
-                Some(_) => format!("{slot} was acted upon by run {}", taken.run),
-                None => format!("{slot} was acted upon by run {} and has not closed or reopened since", taken.run),
+                Some(_) => format!("{slot} already led to run {}", taken.run),
+                None => format!("{slot} already led to run {}, and has not closed or reopened since", taken.run),
             };
             Verdict::Object(Objection::new("dedupe", reason, taken.until))
         }

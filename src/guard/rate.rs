@@ -1,6 +1,6 @@
 //! `rate`: at most so many runs in a window.
 
-use super::{Objection, Proposal, Verdict, duration, key};
+use super::{Objection, Proposal, Verdict, counted, duration, key};
 use crate::clock::Timestamp;
 use crate::journal::history::{History, Window};
 use crate::rule::guards::Rate;
@@ -23,6 +23,7 @@ pub(super) fn verdict(guard: &str, rate: &Rate, window: &Window<'_>, own: usize)
     }
     // There is room again when the run that is `max` from the end has left the window.
     let until = window.began_nth_last(max).map(|began| began.plus(rate.per));
-    let reason = format!("{others} runs began within {}, and the limit by {} is {max}", duration(rate.per), rate.by);
+    let (runs, per) = (counted(others, "run"), duration(rate.per));
+    let reason = format!("{runs} began within {per}, and the limit by {} is {max}", rate.by);
     Verdict::Object(Objection::new(guard, reason, until))
 }

@@ -317,7 +317,7 @@ fn active_names_the_schedule_that_is_on_and_when_it_ends() {
     let mut world = World::with_config(&rule("a", "    guards: { active: { only: [noon] } }\n"), config);
     acts(&mut world, "i1", "a");
     world.pass(3600);
-    objects(&act(&mut world, "i2", "a"), "active", None);
+    objects(&act(&mut world, "i2", "a"), "active", Some(after(86_400)));
 }
 
 fn schedule(from: (i8, i8), to: (i8, i8), zone: &str) -> Schedule {

@@ -193,7 +193,12 @@ impl Reader {
 
     /// Reads every record in order, bodies included.
     pub fn scan_with_bodies(&self, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
-        self.0.scan_with_bodies(0, visit)
+        self.scan_with_bodies_from(0, visit)
+    }
+
+    /// The same from `from_seq` on.
+    pub fn scan_with_bodies_from(&self, from_seq: u64, visit: impl FnMut(Stored) -> bool) -> Result<(), StoreError> {
+        self.0.scan_with_bodies(from_seq, visit)
     }
 
     /// The number and the time of the newest push.

@@ -5,7 +5,7 @@ mod scope;
 mod write_back;
 
 pub use scope::PauseScope;
-pub use write_back::{WriteBack, WriteBackCall, WriteBackId, WriteBackOutcome};
+pub use write_back::{WRITE_BACK_CALLS, WriteBack, WriteBackCall, WriteBackId, WriteBackOutcome};
 
 use std::fmt;
 use std::sync::Arc;
@@ -168,6 +168,19 @@ impl Outcome {
             Self::AwaitingApproval { .. } => "awaiting-approval",
             Self::Run { .. } => "run",
             Self::PlanError { .. } => "plan-error",
+        }
+    }
+
+    /// The part of the rule that kept it from acting: the clause that failed, the guard that objected, or what could not
+    /// be rendered.
+    pub fn because(&self) -> Option<&str> {
+        match self {
+            Self::NotMatched { clause, .. } => Some(clause),
+            Self::ConditionError { .. } => Some("when"),
+            Self::Suppressed { guard, .. } => Some(guard),
+            // The message begins with the part that could not be rendered.
+            Self::PlanError { message } => message.split_once(": ").map(|(part, _)| part),
+            _ => None,
         }
     }
 }

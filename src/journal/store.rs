@@ -70,6 +70,12 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is none.
+    #[error("there is no journal at {path}: the daemon makes it when it starts; see that `-c` names its config, and `data` in it this folder", path = path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// Another process has it open for writing.
     #[error("the journal {path} is in use by another stanch: stop that one, or give this one a `data` folder of its own", path = path.display())]
     InUse {
@@ -229,6 +235,10 @@ impl Store {
 
     /// Opens the file for reading only, beside a writer that may be running.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        // SQLite would say only that it is unable to open it.
+        if !path.exists() {
+            return Err(StoreError::Missing { path: path.to_owned() });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(|source| failed("open", path, source))?;
         let setup = || -> rusqlite::Result<i64> {

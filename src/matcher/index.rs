@@ -110,11 +110,12 @@ fn equalities(block: &Match) -> Vec<Vec<Key<'_>>> {
     }
     if let Some(channels) = &block.channels {
         let keys = channels.iter().map(|channel| match channel {
-            ChannelPattern::Id(id) => Some(Key::ChannelId(*id)),
-            ChannelPattern::Name(NamePattern::Exact(name)) => Some(Key::ChannelName(name)),
+            ChannelPattern::Id(id) => Some(vec![Key::ChannelId(*id)]),
+            ChannelPattern::Name(NamePattern::Exact(name)) => Some(vec![Key::ChannelName(name)]),
+            ChannelPattern::IdOrName(id, name) => Some(vec![Key::ChannelId(*id), Key::ChannelName(name)]),
             ChannelPattern::Any | ChannelPattern::Name(NamePattern::Glob(_)) => None,
         });
-        groups.extend(keys.collect::<Option<Vec<_>>>());
+        groups.extend(keys.collect::<Option<Vec<_>>>().map(|keys| keys.concat()));
     }
     if let Some(events) = &block.events {
         let keys = events.iter().map(|event| match event {

@@ -207,6 +207,15 @@ fn credential(
     Ok(Some(Credential::new(name, &current, previous.as_ref())))
 }
 
+/// Looks whether certificate and key make a server.
+///
+/// # Errors
+///
+/// Why they do not.
+pub fn check_tls(tls: &Tls) -> Result<(), SettingsError> {
+    server_config(tls, &mut Vec::new()).map(drop)
+}
+
 fn server_config(tls: &Tls, warnings: &mut Vec<String>) -> Result<rustls::ServerConfig, SettingsError> {
     let pem = |file: &PathBuf| {
         let file = file.clone();

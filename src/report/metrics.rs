@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::journal::record::WRITE_BACK_CALLS;
+
 /// Bounds for what takes micro- to milliseconds, in seconds.
 const FAST_SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.8];
 /// Bounds for what takes as long as a command, in seconds.
@@ -153,6 +155,12 @@ impl Metrics {
             trace_records_skipped: Counter::default(),
         };
         metrics.register();
+        // A counter that appears with the first failure is one whose rise nobody sees.
+        for call in WRITE_BACK_CALLS {
+            for outcome in ["sent", "failed"] {
+                drop(metrics.writeback.get_or_create(&WritebackLabels { call, outcome }));
+            }
+        }
         metrics
     }
 

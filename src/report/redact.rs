@@ -30,6 +30,8 @@ pub struct RedactError {
 #[derive(Default)]
 pub struct Redactor {
     search: Option<AhoCorasick>,
+    /// What is looked for, sorted.
+    forms: Vec<Vec<u8>>,
     longest: usize,
 }
 
@@ -61,7 +63,21 @@ impl Redactor {
         forms.dedup();
         let Some(longest) = forms.iter().map(Vec::len).max() else { return Ok(Self::none()) };
         let search = AhoCorasick::new(&forms).map_err(|error| RedactError { reason: error.to_string() })?;
-        Ok(Self { search: Some(search), longest })
+        Ok(Self { search: Some(search), forms, longest })
+    }
+
+    /// How many bytes at the end of `bytes` are the beginning of a secret whose rest may follow. Whoever shows a stream
+    /// that goes on holds so many back.
+    pub fn unfinished(&self, bytes: &[u8]) -> usize {
+        let most = self.longest.saturating_sub(1).min(bytes.len());
+        let begins_a_form = |length: &usize| {
+            let end = bytes.get(bytes.len() - length..).unwrap_or_default();
+            // The first form that is not before `end` begins with it, if any does.
+            let at = self.forms.partition_point(|form| form.as_slice() < end);
+            self.forms.get(at).is_some_and(|form| form.len() > end.len() && form.starts_with(end))
+                || self.forms.get(at + 1).is_some_and(|form| form.starts_with(end))
+        };
+        (1..=most).rev().find(begins_a_form).unwrap_or(0)
     }
 
     /// Bytes of the longest form of a secret; 0 where none is known. Whoever cuts a text keeps so much beyond the cut

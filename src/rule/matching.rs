@@ -39,6 +39,8 @@ pub enum ChannelPattern {
     Id(i64),
     /// The channel whose name fits.
     Name(NamePattern),
+    /// Digits in quotes: the channel with this id, or one that has these digits for a name.
+    IdOrName(i64, String),
 }
 
 impl fmt::Display for ChannelPattern {
@@ -47,6 +49,7 @@ impl fmt::Display for ChannelPattern {
             Self::Any => f.write_str("*"),
             Self::Id(id) => write!(f, "{id}"),
             Self::Name(name) => name.fmt(f),
+            Self::IdOrName(_, digits) => f.write_str(digits),
         }
     }
 }

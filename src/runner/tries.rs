@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::now::Place;
 use super::walk::{At, Walk};
 use super::{name, retry};
 use crate::action::{Attempt, Expected, Settings};
@@ -11,7 +12,7 @@ use crate::chance::chance;
 use crate::journal::record::{EachPlace, Record, StepEnd, StepResult};
 use crate::journal::{RecordSink, Refused};
 use crate::plan::Call;
-use crate::report::traces::Place;
+use crate::report::traces::Place as Span;
 use crate::rule::step::Action;
 
 impl<S: RecordSink> Walk<S> {
@@ -101,6 +102,8 @@ impl<S: RecordSink> Walk<S> {
         };
         let timeout = at.window.map_or(at.step.timeout, |window| at.step.timeout.min(window.left()));
         let traceparent = self.traceparent(at, attempt, &settings);
+        let (step, each) = self.place(at);
+        let going = self.now.begin(Place { phase: at.phase, step, each, attempt });
         let attempt = Attempt {
             run: &self.intent.run,
             environment: &self.environment,
@@ -108,6 +111,7 @@ impl<S: RecordSink> Walk<S> {
             traceparent: traceparent.as_deref(),
             timeout,
             stop: &self.stop,
+            live: &going.what.live,
             settings: &settings,
         };
         self.shared.actor.act(call, &expected, &attempt).await
@@ -118,7 +122,7 @@ impl<S: RecordSink> Walk<S> {
         let traces = settings.traces.as_ref()?;
         let (step, each) = self.place(at);
         let run = &self.intent.run;
-        let span = Place::Step { run, phase: at.phase, step, each: each.as_ref(), attempt };
+        let span = Span::Step { run, phase: at.phase, step, each: each.as_ref(), attempt };
         traces.traceparent(&self.intent.event.id, span)
     }
 

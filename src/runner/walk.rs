@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::now::Now;
 use super::results::Results;
 use super::{Intent, Shared, name};
 use crate::action::{Stop, StopReason, ended};
@@ -102,6 +103,8 @@ pub(super) struct Walk<S> {
     pub(super) shared: Arc<Shared<S>>,
     pub(super) intent: Arc<Intent>,
     pub(super) stop: Stop,
+    /// What it does at this moment, for whoever looks.
+    pub(super) now: Arc<Now>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) item: Option<Item>,
     results: Results,
@@ -115,7 +118,7 @@ pub(super) struct Walk<S> {
 }
 
 impl<S: RecordSink> Walk<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, intent: Arc<Intent>, stop: Stop) -> Self {
+    pub(super) fn new(shared: Arc<Shared<S>>, intent: Arc<Intent>, stop: Stop, now: Arc<Now>) -> Self {
         let environment = shared.planner.environment(&intent);
         let (mut results, mut tries) = (Results::default(), BTreeMap::new());
         if let Some(resumed) = &intent.resumed {
@@ -129,6 +132,7 @@ impl<S: RecordSink> Walk<S> {
             shared,
             intent,
             stop,
+            now,
             environment,
             item: None,
             results,
@@ -148,6 +152,7 @@ impl<S: RecordSink> Walk<S> {
             shared: Arc::clone(&self.shared),
             intent: Arc::clone(&self.intent),
             stop: self.stop.clone(),
+            now: Arc::clone(&self.now),
             environment,
             item: Some(item),
             results: self.results.clone(),

@@ -23,13 +23,14 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use difference::{Change, Difference, DifferenceReport, Example};
-pub use tally::{Hour, RuleReport, SideReport, TargetCount};
+pub use difference::{Change, Difference, DifferenceReport, Differs, Example};
+pub use tally::{Hour, RuleHour, RuleReport, SideReport, TargetCount};
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::flow::Flow;
@@ -49,7 +50,7 @@ pub const WARM_UP: Duration = Duration::from_secs(86_400);
 const DECIDED_MAX: usize = 50_000;
 
 /// Whether people allow what asks them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Approvals {
     /// At once, so that the report shows the most that could happen.
@@ -59,10 +60,11 @@ pub enum Approvals {
 }
 
 /// How runs go, since nothing is executed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RunModel {
     /// How long a run takes; it then succeeds.
     #[serde(rename = "run_takes_ms", serialize_with = "as_millis")]
+    #[schemars(with = "u64")]
     pub takes: Duration,
     /// Whether people allow what asks them.
     pub approvals: Approvals,
@@ -127,7 +129,7 @@ pub enum Entry {
 }
 
 /// Events of which the journal has no body any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Missing {
     /// How many.
     pub count: u64,
@@ -138,16 +140,17 @@ pub struct Missing {
 }
 
 /// An event, named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EventAt {
     /// Its id.
+    #[schemars(with = "String")]
     pub event: EventId,
     /// When it was received.
     pub at: Timestamp,
 }
 
 /// What came of it all.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Report {
     /// How many events were decided on, of those in the window.
     pub events: u64,

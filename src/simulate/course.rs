@@ -254,7 +254,7 @@ impl Desk<'_> {
             at,
             rule: Some(rule.id.to_string()),
             outcome: decided.outcome.name(),
-            because: because(&decided.outcome),
+            because: decided.outcome.because().map(str::to_owned),
             reason,
             until,
             target,
@@ -267,16 +267,4 @@ impl Desk<'_> {
 /// The steps of a plan as JSON.
 fn steps_of(plan: Option<&Value>) -> Option<Vec<Value>> {
     plan?.get("steps")?.as_array().cloned()
-}
-
-/// The part of the rule that kept it from acting.
-fn because(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::NotMatched { clause, .. } => Some(clause.clone()),
-        Outcome::ConditionError { .. } => Some("when".into()),
-        Outcome::Suppressed { guard, .. } => Some(guard.clone()),
-        // The message begins with the part that could not be rendered.
-        Outcome::PlanError { message } => message.split_once(": ").map(|(part, _)| part.to_owned()),
-        _ => None,
-    }
 }

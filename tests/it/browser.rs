@@ -23,7 +23,10 @@ const RULES: &str = r#"rules:
       - name: clear old logs
         shell: |
           for n in 1 2 3; do echo "removed /var/log/app.log.$n"; done
-          while [ -e hold ]; do sleep 0.05; done
+          while [ -e hold ]; do
+            if [ -e say ]; then cat say; echo; rm say; fi
+            sleep 0.05
+          done
     verify:
       within: 10s
       steps: [ { name: the disk has room, run: [/bin/echo, "/var/lib is at 61 %"] } ]
@@ -149,12 +152,102 @@ fn what_happens_appears_without_a_reload() {
     browser.wait_for_text("clear old logs");
     browser.wait_for_text("running");
     browser.script("window.sameAsBefore = true");
-    assert!(!browser.text().contains("app.log.3"), "the step has not ended yet");
-    std::fs::remove_file(daemon.folder.path("hold")).unwrap();
+    // What the step prints is there before it ends.
+    browser.wait_for_text("output so far");
     browser.wait_for_text("removed /var/log/app.log.3");
+    assert!(!browser.text().contains("the disk has room"), "the step has not ended yet");
+    std::fs::remove_file(daemon.folder.path("hold")).unwrap();
     browser.wait_for_text("the disk has room");
     browser.wait_for_text("succeeded");
+    assert!(!browser.text().contains("so far") && browser.text().contains("app.log.3"), "{}", browser.text());
     assert_eq!(browser.script("return window.sameAsBefore"), true, "the page was loaded anew");
+}
+
+#[test]
+fn output_that_no_record_tells_of_appears_while_the_step_runs() {
+    let (daemon, addr) = start();
+    daemon.folder.write("hold", "", 0o644);
+    let browser = logged_in(addr);
+    push(&daemon, "e-1", 1, "a disk is full", "disk full", "db-07");
+    browser.open(&format!("http://{addr}/runs/{}", run_of(addr, "e-1")));
+    browser.wait_for_text("output so far");
+    browser.wait_for_text("\nlive");
+    browser.script("window.sameAsBefore = true");
+    // The step says more, and the journal is not written to.
+    daemon.folder.write("say", "it takes a while", 0o644);
+    browser.wait_for_text("it takes a while");
+    browser.wait_for_text("for 2 s");
+    assert_eq!(browser.script("return window.sameAsBefore"), true, "the page was loaded anew");
+    std::fs::remove_file(daemon.folder.path("hold")).unwrap();
+    browser.wait_for_text("succeeded");
+}
+
+#[test]
+fn a_run_is_done_again_and_a_rule_held_back_by_clicking() {
+    let (daemon, addr) = start();
+    push(&daemon, "e-1", 1, "a disk is full", "disk full", "db-07");
+    let run = run_of(addr, "e-1");
+    ended(addr, &run, "succeeded");
+    let browser = logged_in(addr);
+    browser.open(&format!("http://{addr}/runs/{run}"));
+    browser.click("#again summary");
+    browser.click("#why-again");
+    browser.press("the disk is full again");
+    // Without the confirmation the browser itself does not send it.
+    browser.click("#again button");
+    assert!(browser.url().ends_with(&run), "{}", browser.url());
+    browser.click("#sure");
+    browser.click("#again button");
+    browser.wait_for_text("This is the new run");
+    browser.wait_for_text("done again by Ada at the console: the disk is full again");
+
+    browser.open(&format!("http://{addr}/rules/disk-full"));
+    browser.click("section[aria-labelledby=holding] summary");
+    browser.click("#reason-rule");
+    browser.press("it deletes too much");
+    browser.click("form[action='/pause'] button");
+    browser.wait_for_text("The rule is paused");
+    browser.wait_for_text("it deletes too much");
+    browser.click("form[action='/resume'] button");
+    browser.wait_for_text("The rule may act again");
+
+    push(&daemon, "e-2", 2, "a certificate", "certificate", "edge-01");
+    browser.open(&format!("http://{addr}/events/e-2"));
+    browser.click("a[href^='/engine?channel=']");
+    browser.click("section[aria-labelledby=pauses] form[action='/pause'] button");
+    browser.wait_for_text("The channel is paused");
+    browser.wait_for_text("channel Order System");
+}
+
+#[test]
+fn the_rules_are_tried_on_what_came_in_and_shown_as_charts() {
+    let (daemon, addr) = start();
+    fill(&daemon, addr);
+    let browser = logged_in(addr);
+    browser.open(&format!("http://{addr}/rules"));
+    browser.click("a[href='/backtest']");
+    browser.wait_for_text("Nothing is executed.");
+    browser.script("document.getElementById('since').value = '1d'");
+    browser.click("form[action='/backtest'] button");
+    browser.wait_for_text("6 events");
+    assert!(browser.url().ends_with("/backtest?since=1d&approvals=granted"), "{}", browser.url());
+    // Charts have a size and a colour of their own, and a name for whoever does not see them.
+    let charts = browser.script(
+        "return [...document.querySelectorAll('svg.columns')].map((one) => [one.querySelector('title').textContent,
+           one.querySelector('rect').getBoundingClientRect().height > 0, getComputedStyle(one.querySelector('rect')).fill])",
+    );
+    let charts = charts.as_array().unwrap();
+    assert!(charts.len() >= 3, "{charts:?}");
+    for chart in charts {
+        assert!(chart[0].as_str().unwrap().contains("; the most"), "{chart}");
+        assert!(chart[1] == true && chart[2] != "rgb(0, 0, 0)", "{chart}");
+    }
+    browser.script("document.querySelectorAll('details').forEach((one) => { one.open = true })");
+    browser.wait_for_text("Runs of each rule in an hour");
+    let text = browser.text();
+    for part in ["disk-full", "drain-node", "Suppressed", "Difference to what was done", "would have been the same"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]
@@ -240,6 +333,8 @@ fn pages(addr: SocketAddr) -> Vec<(&'static str, String)> {
         ("approvals", "/approvals?done=denied".into()),
         ("rules", "/rules".into()),
         ("rule", "/rules/renew-certificate".into()),
+        ("backtest", "/backtest?since=7d".into()),
+        ("backtest-form", "/backtest".into()),
         ("engine", "/engine?check".into()),
         ("not-found", "/nothing".into()),
     ]
@@ -273,11 +368,33 @@ fn axe_finds_nothing_on_any_page_in_any_colours_on_any_width() {
         browser.open(&format!("http://{addr}{path}"));
         // What moves in has no colours of its own yet.
         browser.script("document.getAnimations().forEach((one) => one.finish())");
+        browser.script("document.querySelectorAll('details').forEach((one) => { one.open = true })");
         look(&mut found, name);
     }
-    browser.open(&format!("http://{addr}/engine"));
+    // What there is only at times: a step that prints, a rule and a channel that are held back, a form that is refused.
+    daemon.folder.write("hold", "", 0o644);
+    push(&daemon, "e-live", 9, "db-09 / disk full", "disk full", "db-09");
+    browser.open(&format!("http://{addr}/runs/{}", run_of(addr, "e-live")));
+    browser.wait_for_text("output so far");
+    browser.script("document.getAnimations().forEach((one) => one.finish())");
+    look(&mut found, "run-live");
+    std::fs::remove_file(daemon.folder.path("hold")).unwrap();
+    browser.open(&format!("http://{addr}/rules/disk-full"));
+    browser.click("section[aria-labelledby=holding] summary");
     browser.click("form[action='/pause'] button");
-    browser.wait_for_text("Let it go on");
+    browser.wait_for_text("The rule is paused");
+    look(&mut found, "rule-paused");
+    browser.script("document.querySelector(\"[name='form_token']\").value = 'other'");
+    browser.click("form[action='/resume'] button");
+    browser.wait_for_text("Nothing was done");
+    look(&mut found, "refused");
+    browser.open(&format!("http://{addr}/engine?channel=Order%20System"));
+    browser.click("section[aria-labelledby=pauses] form[action='/pause'] button");
+    browser.wait_for_text("The channel is paused");
+    look(&mut found, "channel-paused");
+    browser.open(&format!("http://{addr}/engine"));
+    browser.click("section[aria-labelledby=switch] form[action='/pause'] button");
+    browser.wait_for_text("The engine is paused");
     look(&mut found, "paused");
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
@@ -288,7 +405,7 @@ fn on_a_phone_what_is_tapped_is_large_enough() {
     fill(&daemon, addr);
     let browser = logged_in(addr);
     browser.look(390, 844, Scheme::Dark);
-    for path in ["/", "/approvals", "/engine"] {
+    for path in ["/", "/approvals", "/engine", "/rules/disk-full", "/backtest"] {
         browser.open(&format!("http://{addr}{path}"));
         let small = browser.script(
             "return [...document.querySelectorAll('.top nav a, main button, main .button, main input, main select')]
@@ -312,6 +429,8 @@ fn screenshots() {
     log_in(&browser);
     for (name, path) in pages(addr) {
         for (suffix, width, height, scheme) in [("", 1280, 860, Scheme::Light), ("-phone", 390, 844, Scheme::Dark)] {
+            // Its charts and tables stand below each other.
+            let height = if name == "backtest" && suffix.is_empty() { 1640 } else { height };
             browser.look(width, height, scheme);
             browser.open(&format!("http://{addr}{path}"));
             browser.wait_for_text("Seen by");

@@ -92,6 +92,19 @@ fn config_rules_and_scripts_are_checked_in_one_go() {
 }
 
 #[test]
+fn what_keeps_the_daemon_from_starting_is_told_by_the_check() {
+    let folder = Folder::with_rules(UNCONCERNED).config("tls: { cert: no.pem, key: no.key }\n");
+    let output = folder.run(&["check", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert_eq!(places(&output, "stanch.yaml"), ["6:6 tls-unusable"]);
+    assert_eq!(folder.start_in_vain().status.code(), Some(3));
+    // Nothing would ever be reached by it, though it reads as if everything were.
+    let folder = Folder::with_rules(UNCONCERNED).config("http: { allow: [\"*:443\"] }\n");
+    let output = folder.run(&["check", "--format", "json"]);
+    assert_eq!(places(&output, "stanch.yaml"), ["6:17 network"]);
+}
+
+#[test]
 fn warnings_pass_unless_they_are_denied() {
     let rules = "rules:\n  - id: a\n    match: { events: [i_new], channels: [\"*\"] }\n    when: event.incident.sevrity == \"Critical\"\n    steps: [ { run: [/bin/true] } ]\n";
     let folder = Folder::with_rules(rules);
@@ -287,7 +300,7 @@ fn explain_shows_every_clause_and_every_guard() {
         "✓ when incident.alert_cnt >= 1 || labels.env == \"prod\"",
         "✓ incident.alert_cnt >= 1: incident.alert_cnt is 1",
         "· labels.env == \"prod\", not asked",
-        "✗ guard unless_acked says object",
+        "✗ guard unless_acked objects",
         "✓ guards that pass: pause, dedupe, active, hold,",
         "plan, if nothing objected:",
     ] {

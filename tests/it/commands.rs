@@ -13,7 +13,9 @@ fn exit_codes_tell_what_went_wrong() {
     assert_eq!(folder.run(&["check"]).status.code(), Some(0));
     assert_eq!(folder.run(&["no-such-command"]).status.code(), Some(2));
     assert_eq!(folder.run(&["runs"]).status.code(), Some(4), "no daemon runs");
-    assert_eq!(folder.run(&["audit", "verify"]).status.code(), Some(5), "there is no journal");
+    let missing = folder.run(&["audit", "verify", "--format", "json"]);
+    assert_eq!(missing.status.code(), Some(5), "there is no journal");
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("the daemon makes it when it starts"), "what to do");
     let daemon = folder.start();
     assert_eq!(daemon.folder.run(&["runs", "show", "r-none"]).status.code(), Some(1));
     assert_eq!(daemon.folder.run(&["events", "show", "none"]).status.code(), Some(1));

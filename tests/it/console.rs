@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use crate::support::{Daemon, UNCONCERNED, incident, marking_rule, wait_for, with};
-use crate::visitor::{ADMIN, Answer, READER, Visitor, ask, bearer, console, log_in};
+use crate::visitor::{ADMIN, Answer, READER, Visitor, ask, bearer, console, log_in, log_in_as};
 
 /// Rules of which one asks a person, one runs and one is only shown.
 fn rules() -> String {
@@ -62,7 +62,7 @@ fn a_token_opens_a_session_and_logging_out_ends_it() {
 #[test]
 fn the_cookie_is_for_https_alone_where_that_is_what_the_visitor_speaks() {
     let (_daemon, addr) = console(UNCONCERNED);
-    let answer = ask(addr, "POST", "/login", &[("x-forwarded-proto", "https")], &format!("token={ADMIN}"));
+    let answer = log_in_as(addr, ADMIN, "", &[("x-forwarded-proto", "https")]);
     assert!(answer.header("set-cookie").ends_with("; Secure"), "{answer:?}");
 }
 
@@ -133,12 +133,25 @@ fn the_read_token_sees_everything_and_does_nothing() {
     for path in ["/", "/approvals", "/runs", "/rules", "/engine", "/events/e-1", &format!("/runs/{run}")] {
         let page = reader.get(path);
         assert_eq!(page.status, 200, "{path}");
-        assert!(!page.body.contains(">Approve") && !page.body.contains("Pause the engine"), "{path}");
+        for act in [">Approve", "Pause the engine", "Pause this", ">Do it again", "Call off"] {
+            assert!(!page.body.contains(act), "{path}: {act}");
+        }
     }
-    for path in [&*format!("/runs/{run}/approve"), "/pause", "/resume", "/reload"] {
-        let refused = reader.submit(path, "");
-        assert_eq!((refused.status, refused.code()), (403, "read-only".into()), "{path}");
+    let rerun = format!("/runs/{run}/rerun");
+    for (path, fields) in [
+        (&*format!("/runs/{run}/approve"), ""),
+        (&rerun, "sure=true"),
+        ("/pause", ""),
+        ("/pause", "rule=acting"),
+        ("/pause", "channel=Order+System"),
+        ("/resume", "rule=acting"),
+        ("/reload", ""),
+    ] {
+        let refused = reader.submit(path, fields);
+        assert_eq!((refused.status, refused.code()), (403, "read-only".into()), "{path} {fields}");
     }
+    assert_eq!(state(addr)["pauses"], json!([]));
+    assert_eq!(reader.get("/backtest?since=1d").status, 200, "to try rules changes nothing");
     let token = bearer(READER);
     let api = ask(addr, "POST", &format!("/api/v1/runs/{run}/approve"), &[("authorization", &token)], "");
     assert_eq!((api.status, api.code()), (403, "read-only".into()));
@@ -151,7 +164,7 @@ fn who_approved_and_why_is_on_record() {
     daemon.accept(&incident("e-1", "5f0000000000000000000001"));
     let run = run_of(&daemon, "e-1", "asking");
     let visitor = {
-        let answer = ask(addr, "POST", "/login", &[], &format!("token={ADMIN}&name=Ada"));
+        let answer = log_in_as(addr, ADMIN, "Ada", &[]);
         Visitor { addr, cookie: answer.header("set-cookie").split(';').next().unwrap().to_owned() }
     };
     let page = visitor.get("/approvals").body;
@@ -249,6 +262,9 @@ pub(crate) fn pages(visitor: &Visitor, event: &str, incident: &str, run: &str) -
         "/rules/acting".into(),
         "/engine".into(),
         "/engine?check".into(),
+        "/engine?channel=Order%20System".into(),
+        "/backtest".into(),
+        "/backtest?since=1d".into(),
         "/nothing".into(),
     ];
     paths.into_iter().map(|path| (visitor.get(&path).body, path)).map(|(body, path)| (path, body)).collect()

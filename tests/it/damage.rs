@@ -49,6 +49,9 @@ fn a_torn_or_zeroed_tail_is_refused_unless_its_head_is_moved_away() {
         }
         assert!(said(&refused).contains("its last commits are lost"), "{name}: {}", said(&refused));
         assert!(said(&verified).contains("its last commits are lost"), "{name}: {}", said(&verified));
+        let answer = folder.run(&["audit", "verify", "--format", "json"]).stdout;
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        assert!(answer["intact"] == false && answer["error"].as_str().unwrap().contains("are lost"), "{answer}");
         fs::remove_file(folder.path("data").join(HEAD_NAME)).unwrap();
         let folder = folder.start().stop();
         assert!(folder.read("log").contains("is missing or empty"), "{name}: {}", folder.read("log"));

@@ -101,6 +101,7 @@ fn metrics_and_health_are_served_on_the_socket() {
         "stanch_runs_total{rule=\"mark\",state=\"succeeded\"} 1",
         "stanch_rules_loaded 1",
         "stanch_paused 0",
+        "stanch_writeback_total{call=\"comment\",outcome=\"sent\"} 0",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

@@ -37,6 +37,7 @@ fn a_broken_set_is_reported_and_the_old_one_goes_on() {
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("targte") && error.contains("unknown-key"), "{error}");
+    assert!(error.lines().any(|line| line.starts_with("error[unknown-key]")), "it is told line by line: {error}");
     daemon.accept(&incident("e1", "i1"));
     assert_eq!(daemon.decided("e1")["event"]["decision"]["generation"], 1);
     assert_eq!(daemon.end_of("e1"), "succeeded");
@@ -47,7 +48,10 @@ fn a_set_that_lost_most_rules_needs_force() {
     let daemon = Folder::with_rules(&rules(&["one", "two", "three"])).start();
     daemon.folder.write("rules/rules.yaml", &rules(&["one"]), 0o644);
     assert_eq!(daemon.folder.run(&["reload"]).status.code(), Some(1));
-    assert!(daemon.folder.run(&["reload", "--force"]).status.success());
+    let forced = daemon.folder.json(&["reload", "--force"]);
+    assert_eq!(forced["rules"], 1, "{forced}");
+    let said = daemon.folder.run(&["reload"]);
+    assert!(String::from_utf8_lossy(&said.stdout).starts_with("1 rule is in force as set "), "the result is printed");
 }
 
 #[test]

@@ -126,9 +126,7 @@ impl Visitor {
 
     /// What the forms of this visitor carry.
     pub(crate) fn form_token(&self) -> String {
-        let page = self.get("/").body;
-        let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap_or_else(|| panic!("no form in {page}"));
-        rest.split('"').next().unwrap().to_owned()
+        form_token(&self.get("/").body)
     }
 
     /// Sends a form as the page has it.
@@ -137,10 +135,34 @@ impl Visitor {
     }
 }
 
-/// Sends the login form.
+/// Sends the login form as the page has it.
 pub(crate) fn log_in(addr: SocketAddr, token: &str) -> Answer {
-    let fields = form_urlencoded::Serializer::new(String::new()).append_pair("token", token).finish();
-    ask(addr, "POST", "/login", &[("content-type", "application/x-www-form-urlencoded")], &fields)
+    log_in_as(addr, token, "", &[])
+}
+
+/// The same with a name, and with further headers.
+pub(crate) fn log_in_as(addr: SocketAddr, token: &str, name: &str, headers: &[(&str, &str)]) -> Answer {
+    let (cookie, form_token) = login_page(addr);
+    let fields = form_urlencoded::Serializer::new(String::new())
+        .append_pair("form_token", &form_token)
+        .append_pair("token", token)
+        .append_pair("name", name)
+        .finish();
+    let own = [("content-type", "application/x-www-form-urlencoded"), ("cookie", &*cookie)];
+    ask(addr, "POST", "/login", &[&own, headers].concat(), &fields)
+}
+
+/// The cookie that the login page gives, and what its form carries.
+pub(crate) fn login_page(addr: SocketAddr) -> (String, String) {
+    let page = ask(addr, "GET", "/login", &[("accept", "text/html")], "");
+    let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
+    (cookie, form_token(&page.body))
+}
+
+/// What the first form of a page carries.
+fn form_token(page: &str) -> String {
+    let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap_or_else(|| panic!("no form in {page}"));
+    rest.split('"').next().unwrap().to_owned()
 }
 
 /// The header that a bearer of a token sends.

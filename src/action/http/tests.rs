@@ -79,6 +79,7 @@ impl Peer {
             traceparent: None,
             timeout: self.timeout,
             stop,
+            live: &crate::action::Live::default(),
             settings: &self.settings,
         };
         let expected = Expected { status: &[StatusPattern::Class(2)], when };
@@ -197,9 +198,9 @@ async fn a_request_is_given_up_when_the_run_is_stopped() {
         while peer.requests().await.is_empty() {
             tokio::task::yield_now().await;
         }
-        stopper.stop(StopReason::Cancelled("enough".into()));
+        stopper.stop(StopReason::Cancelled("by a test".into()));
     });
-    assert_eq!((result.end, result.error.as_deref()), (StepEnd::Cancelled, Some("cancelled: enough")));
+    assert_eq!((result.end, result.error.as_deref()), (StepEnd::Cancelled, Some("cancelled by a test")));
 }
 
 #[tokio::test]

@@ -49,6 +49,30 @@ impl Capture {
         self.total.saturating_sub(self.limit as u64)
     }
 
+    /// How many bytes came so far.
+    pub(in crate::action) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// At most the last `bytes` of what came so far, without secrets and without broken characters. What could be the
+    /// beginning of a secret whose rest has not come yet is left out.
+    pub(in crate::action) fn tail(&self, bytes: usize, redactor: &Redactor) -> String {
+        let margin = redactor.longest();
+        let wanted = bytes + margin;
+        let last = self.tail.len().saturating_sub(wanted);
+        let mut end: Vec<u8> = self.tail.range(last..).copied().collect();
+        // What stands in the head belongs to it only while nothing is missing between the two.
+        if self.total <= (self.head.len() + self.tail.len()) as u64 && end.len() < wanted {
+            let from = self.head.len().saturating_sub(wanted - end.len());
+            end.splice(..0, self.head.iter().skip(from).copied());
+        }
+        let is_all = end.len() as u64 == self.total;
+        let until = end.len() - redactor.unfinished(&end);
+        // Where the beginning was cut off, a piece of a secret may stand within the margin, and nowhere behind it.
+        let from = until.saturating_sub(bytes).max(if is_all { 0 } else { margin.min(until) });
+        lossy(whole_end(whole_start(redactor.redact_part(&end, from..until))))
+    }
+
     /// Everything that came, if all of it is kept.
     pub(in crate::action) fn is_whole(&self) -> bool {
         self.dropped() == 0

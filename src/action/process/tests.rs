@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{RUN_MARK, table};
-use crate::action::{Actor, Attempt, Expected, Settings, SshSettings, Stop, Stopper};
+use crate::action::{Actor, Attempt, Expected, Live, Settings, SshSettings, Stop, Stopper};
 use crate::journal::record::{RunId, StepResult};
 use crate::plan::{Call, ProcessCall, RunCall, ShellCall, StdinCall};
 use crate::report::redact::Redactor;
@@ -80,6 +80,7 @@ impl Case {
             traceparent: None,
             timeout: self.timeout,
             stop: &self.stop,
+            live: &Live::default(),
             settings: &self.settings,
         };
         let actor = Actor::new().expect("it is made ready");

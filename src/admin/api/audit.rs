@@ -2,12 +2,19 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
 use super::{ApiError, answer, limit};
 use crate::admin::answer::{error, with};
 use crate::admin::table::Call;
+use crate::journal::HEAD_NAME;
+use crate::journal::chain::{Head, HeadFile, Outside};
+use crate::journal::store::StoreError;
+
+/// How many bytes of records are exported at a time; the record over which it gets longer is still among them.
+const EXPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A chain that is intact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,15 +25,45 @@ pub struct Verified {
     pub seq: u64,
     /// The hash of its last record, in hexadecimal.
     pub hash: String,
+    /// What it was compared with: the head outside the journal, and one that was given. With nothing, an end that was
+    /// cut off would not be seen.
+    #[serde(default)]
+    pub compared_with: Vec<String>,
 }
 
 pub(in crate::admin) async fn verify(call: Call) -> Response {
-    let verified = call.desk.handle.read(|reader| reader.verify()).await;
-    answer(verified.map_err(ApiError::from).map(|verified| Verified {
-        dropped: verified.dropped,
-        seq: verified.head.seq,
-        hash: blake3::Hash::from(verified.head.hash).to_hex().to_string(),
-    }))
+    let verified = async {
+        let asked = call.head.query().and_then(|query| {
+            query.only(&["head"])?;
+            query.text("head").map(str::parse::<Head>).transpose().map_err(|error| format!("`head`: {error}"))
+        });
+        let kept = asked.map_err(ApiError::BadRequest)?;
+        let head_file = call.desk.handle.journal_path().with_file_name(HEAD_NAME);
+        let verified = call.desk.work.read(&call.desk.handle, move |reader| {
+            // Read first: the journal is written on, and then the chain is longer than it was.
+            let outside = HeadFile::read_only(&head_file);
+            let outside = outside.map_err(|source| StoreError::Io { doing: "read", path: head_file, source })?;
+            let verified = reader.verify()?;
+            let mut compared_with = Vec::new();
+            if let Outside::Known(outside) = outside {
+                reader.check_against(&verified.head, &outside)?;
+                compared_with.push(HEAD_NAME.to_owned());
+            }
+            if let Some(kept) = kept {
+                reader.check_holds(&verified.head, &kept)?;
+                compared_with.push("the head given".to_owned());
+            }
+            Ok((verified, compared_with))
+        });
+        let (verified, compared_with) = verified.await?;
+        Ok(Verified {
+            dropped: verified.dropped,
+            seq: verified.head.seq,
+            hash: blake3::Hash::from(verified.head.hash).to_hex().to_string(),
+            compared_with,
+        })
+    };
+    answer(verified.await)
 }
 
 pub(in crate::admin) async fn export(call: Call) -> Response {
@@ -40,12 +77,13 @@ pub(in crate::admin) async fn export(call: Call) -> Response {
     };
     let lines = call.desk.handle.read(move |reader| {
         let (mut text, mut left) = (String::new(), limit);
-        reader.scan(after.saturating_add(1), |stored| {
-            let line = serde_json::json!({ "seq": stored.seq, "at": stored.at, "record": stored.record });
+        reader.scan_with_bodies_from(after.saturating_add(1), |stored| {
+            let body = stored.payload.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok());
+            let line = serde_json::json!({ "seq": stored.seq, "at": stored.at, "record": stored.record, "body": body });
             text.push_str(&line.to_string());
             text.push('\n');
             left -= 1;
-            left > 0
+            left > 0 && text.len() < EXPORT_BYTES_MAX
         })?;
         Ok(text)
     });

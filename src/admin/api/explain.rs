@@ -7,16 +7,13 @@ use serde::{Deserialize, Serialize};
 use warp::reply::Response;
 
 use super::{ApiError, answer};
+use crate::admin::routes::Desk;
 use crate::admin::table::Call;
 use crate::admin::views::DecisionView;
-use crate::clock::Timestamp;
-use crate::decide::explain::{Explanation, explain};
-use crate::decide::{Question, Scope};
-use crate::engine::{Handle, event_of, load_event};
-use crate::event::{self, Event};
-use crate::journal::history::History;
-use crate::journal::read::Reader;
-use crate::journal::store::StoreError;
+use crate::decide::explain::Explanation;
+use crate::engine::Handle;
+use crate::event;
+use crate::replay::explain::{Case, On};
 use crate::rule::RuleId;
 
 /// What was decided, and what the rules in force say.
@@ -52,20 +49,10 @@ pub struct Push {
     pub kind: Option<String>,
 }
 
-/// An event with the history that it is asked on.
-struct Case {
-    event: Event,
-    seq: u64,
-    newest: Option<Event>,
-    history: History,
-    at: Timestamp,
-    recorded: Option<DecisionView>,
-}
-
 pub(in crate::admin) async fn recorded(call: Call) -> Response {
     let explained = async {
         let (rule, now) = asked(&call, &["rule", "now"])?;
-        of_recorded(&call.desk.handle, call.id(), rule, now).await
+        of_recorded(&call.desk, call.id(), rule, now).await
     };
     answer(explained.await)
 }
@@ -79,8 +66,7 @@ pub(in crate::admin) async fn push(call: Call) -> Response {
         let event = event::read(call.body.clone(), source, handle.now())
             .map_err(|error| ApiError::BadRequest(format!("the body is no push: {error}")))?;
         let (history, at) = handle.inspect(|history, _, now| (history.clone(), now)).await?;
-        let seq = history.last_seq() + 1;
-        ask(handle, Case { event, seq, newest: None, history, at, recorded: None }, rule).await
+        ask(handle, Case::of_push(event, history, at), rule).await
     };
     answer(explained.await)
 }
@@ -94,59 +80,30 @@ fn asked(call: &Call, known: &[&str]) -> Result<(Option<String>, bool), ApiError
     read().map_err(ApiError::BadRequest)
 }
 
-/// Explains a recorded event: on the history just before it was decided, or on today's.
+/// Explains a recorded event: on the history just before it was decided, or on today's. The former is a fold of the
+/// journal, for which there are few places and little time.
 pub(in crate::admin) async fn of_recorded(
-    handle: &Handle,
+    desk: &Desk,
     id: String,
     rule: Option<String>,
     now: bool,
 ) -> Result<Answer, ApiError> {
-    let today = match now {
-        true => Some(handle.inspect(|history, _, now| (history.clone(), now)).await?),
-        false => None,
+    let handle = &desk.handle;
+    let case = if now {
+        let (history, at) = handle.inspect(|history, _, now| (Box::new(history.clone()), now)).await?;
+        let read = handle.read({
+            let id = id.clone();
+            move |reader| Ok(Case::recorded(reader, &id, at, On::Now(history)))
+        });
+        read.await??
+    } else {
+        let (id, at) = (id.clone(), handle.now());
+        let fold = desk.work.fold(handle, move |reader, folding| {
+            Case::recorded(reader, &id, at, On::Then(&mut |before| folding.before(reader, before)))
+        });
+        fold.await?
     };
-    let strict = handle.config().strict_ordering;
-    let asked_at = handle.now();
-    let case = handle.read({
-        let id = id.clone();
-        move |reader| case(reader, &id, today, asked_at, strict)
-    });
-    let case = case.await?.ok_or(ApiError::NotFound { what: "event with a body", id })?;
-    ask(handle, case, rule).await
-}
-
-fn case(
-    reader: &Reader,
-    id: &str,
-    today: Option<(History, Timestamp)>,
-    asked_at: Timestamp,
-    strict: bool,
-) -> Result<Option<Case>, StoreError> {
-    let Some(push) = reader.push(id)? else { return Ok(None) };
-    let Some(event) = event_of(&push) else { return Ok(None) };
-    let decision = reader.decision_on(push.seq)?;
-    let recorded = decision.as_ref().and_then(DecisionView::of);
-    let (history, at) = match today {
-        Some(today) => today,
-        None => {
-            let decided_seq = decision.as_ref().map_or(u64::MAX, |decision| decision.seq);
-            let mut history = History::default();
-            history.newest.set_strict(strict);
-            reader.scan(0, |stored| {
-                if stored.seq < decided_seq {
-                    history.apply(stored.seq, stored.at, &stored.record);
-                }
-                stored.seq < decided_seq
-            })?;
-            history.settle_before(push.seq);
-            (history, decision.map_or(asked_at, |decision| decision.at))
-        }
-    };
-    let newest = match history.newest.get(&event.entity) {
-        Some(newest) if event.time < newest.time && !newest.closed => load_event(reader, newest.seq)?,
-        _ => None,
-    };
-    Ok(Some(Case { event, seq: push.seq, newest, history, at, recorded }))
+    ask(handle, case.ok_or(ApiError::NotFound { what: "event with a body", id })?, rule).await
 }
 
 /// Asks the rules in force. On a thread of its own: every rule is asked, and each may run a script.
@@ -158,16 +115,8 @@ async fn ask(handle: &Handle, case: Case, only: Option<String>) -> Result<Answer
         return Err(ApiError::NotFound { what: "rule", id: id.clone() });
     }
     let asked = tokio::task::spawn_blocking(move || {
-        let Case { event, seq, newest, history, at, recorded } = case;
-        let question = Question {
-            event: &event,
-            seq,
-            newest: newest.as_ref(),
-            rules: &in_force.rules,
-            settings: &in_force.settings,
-            scope: Scope::Every,
-        };
-        Answer { recorded, current: explain(&question, history, at, only.as_deref()) }
+        let recorded = case.decision.as_ref().and_then(DecisionView::of);
+        Answer { recorded, current: case.ask(&in_force.rules, &in_force.settings, only.as_deref()) }
     });
     asked.await.map_err(|error| ApiError::Failed(format!("explaining ended early: {error}")))
 }

@@ -126,6 +126,7 @@ pub(in crate::admin) async fn show(call: Call) -> Response {
 /// One run with its plan and its steps.
 pub(in crate::admin) async fn story(handle: &Handle, id: String) -> Result<RunStory, ApiError> {
     let mut live = live(handle).await?;
+    let running = handle.clone();
     let story = handle.read({
         let id = id.clone();
         move |reader| {
@@ -142,6 +143,7 @@ pub(in crate::admin) async fn story(handle: &Handle, id: String) -> Result<RunSt
                     complete(&mut story, &decision);
                 }
             }
+            story.add_now(running.now_in(&RunId::new(id)));
             Ok(Some(story))
         }
     });

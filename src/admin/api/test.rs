@@ -11,7 +11,7 @@ use crate::admin::table::Call;
 use crate::engine::{Options, settings};
 use crate::rule::load::fixtures::Fixtures;
 use crate::rule::load::load;
-use crate::simulate::{Suite, TestResult, World};
+use crate::simulate::{Suite, TestResult, World, is_about};
 
 /// What the tests led to.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -27,8 +27,15 @@ pub struct Tested {
 }
 
 pub(in crate::admin) async fn test(call: Call) -> Response {
-    let handle = &call.desk.handle;
-    let file = handle.config().file.clone();
+    let filter = call.head.query().and_then(|query| {
+        query.only(&["filter"])?;
+        Ok(query.text("filter").map(str::to_owned))
+    });
+    let filter = match filter {
+        Ok(filter) => filter,
+        Err(message) => return answer::<()>(Err(ApiError::BadRequest(message))),
+    };
+    let file = call.desk.handle.config().file.clone();
     let tested = tokio::task::spawn_blocking(move || {
         let config =
             crate::config::load::load(&file).map_err(|invalid| ApiError::BadRequest(invalid.to_string()))?.config;
@@ -46,8 +53,8 @@ pub(in crate::admin) async fn test(call: Call) -> Response {
         };
         let suite = Suite::new(world, &loaded.tests);
         let fixtures = Fixtures::default();
-        let tests: Vec<TestResult> =
-            suite.tests().iter().map(|test| suite.run(test, &|file| fixtures.load(file))).collect();
+        let chosen = suite.tests().iter().filter(|test| filter.as_deref().is_none_or(|text| is_about(test, text)));
+        let tests: Vec<TestResult> = chosen.map(|test| suite.run(test, &|file| fixtures.load(file))).collect();
         let failed = tests.iter().filter(|result| !result.passed).count();
         let untested = suite.untested().iter().map(|(rule, place)| ((*rule).to_owned(), place.to_string())).collect();
         Ok(Tested { passed: tests.len() - failed, failed, tests, untested })

@@ -7,7 +7,7 @@ use warp::http::header::{CACHE_CONTROL, HeaderValue};
 use warp::reply::Response;
 
 use crate::admin::answer::with;
-use crate::admin::routes::not_found;
+use crate::admin::routes::nothing;
 
 struct Asset {
     name: &'static str,
@@ -40,7 +40,7 @@ pub(super) fn path(name: &str) -> String {
 
 /// Answers with an asset. Whoever asks: there is nothing secret about them, and the login page needs them.
 pub(super) fn serve(name: &str) -> Response {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else { return not_found() };
+    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else { return nothing().json() };
     let mut answer = with(StatusCode::OK, asset.content_type, asset.content);
     let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
     answer.headers_mut().insert(CACHE_CONTROL, forever);

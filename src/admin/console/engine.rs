@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::pauses::reason_and_time;
 use super::text::{badge, shown, time};
-use super::{Page, Shown, Visit};
+use super::{Page, Shown, Visit, pauses};
 use crate::admin::api::ApiError;
 use crate::admin::api::check::{Checked, check_of};
-use crate::admin::api::state::REASON_CHARS_MAX;
 
 /// The page of the engine.
 pub(super) async fn show(visit: &Visit) -> Shown {
@@ -15,11 +15,13 @@ pub(super) async fn show(visit: &Visit) -> Shown {
         true => Some(check_of(&visit.desk.handle).await?),
         false => None,
     };
+    let pauses = pauses::section(visit, visit.query.text("channel")).await?;
     let content = html! {
         section.card aria-labelledby="switch" {
             h2 #switch { "Kill switch" }
             (switch(visit))
         }
+        (pauses)
         section.card aria-labelledby="files" {
             h2 #files { "Config and rules" }
             p {
@@ -63,6 +65,7 @@ fn switch(visit: &Visit) -> Markup {
                     "."
                 }
                 @if let Some(reason) = &pause.reason { p.reason { (shown(reason)) } }
+                @if let Some(by) = &pause.by { p.quiet { "by " (shown(by)) } }
             },
             None => p {
                 "Rules act on what comes in. While the engine is paused events are still taken and decided, and nothing starts; "
@@ -74,22 +77,7 @@ fn switch(visit: &Visit) -> Markup {
             (visit.form("/resume", html! { button.primary type="submit" { "Let it go on" } }))
         } @else {
             (visit.form("/pause", html! {
-                div.field {
-                    label for="reason" { "Reason " span.quiet { "(everyone sees it)" } }
-                    input #reason type="text" name="reason" maxlength=(REASON_CHARS_MAX) autocomplete="off";
-                }
-                div.field {
-                    label for="for" { "For how long" }
-                    select #for name="for" {
-                        @for (value, name) in [("", "until it is resumed"), ("15m", "15 minutes"), ("1h", "1 hour"), ("8h", "8 hours")] {
-                            option value=(value) { (name) }
-                        }
-                    }
-                }
-                div.field.check {
-                    input #now type="checkbox" name="now" value="true";
-                    label for="now" { "also end what runs now" }
-                }
+                (reason_and_time("engine"))
                 button.danger type="submit" { "Pause the engine" }
             }))
         }

@@ -29,7 +29,7 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
     let asked = visit.query.text("ask");
     let rules = match asked {
         Some(when @ ("then" | "now")) => {
-            let answer = of_recorded(handle, id.to_owned(), None, when == "now").await?;
+            let answer = of_recorded(&visit.desk, id.to_owned(), None, when == "now").await?;
             answered(&answer)
         }
         Some(other) => return Err(ApiError::BadRequest(format!("`ask` is `then` or `now`, not `{other}`"))),
@@ -91,12 +91,20 @@ fn facts(told: &EventStory) -> Markup {
             @if let Some(severity) = &event.severity { div { dt { "Severity" } dd { (badge(severity)) } } }
             @if let Some(incident) = &event.incident { div { dt { "Incident" } dd { (link("incidents", incident)) } } }
             @if !event.entity.starts_with("incident:") { div { dt { "About" } dd { (shown(&event.entity)) } } }
-            @if let Some(channel) = &event.channel { div { dt { "Channel" } dd { (shown(channel)) } } }
+            @if let Some(channel) = &event.channel {
+                div { dt { "Channel" } dd { (shown(channel)) " " a href=(pause(channel)) { "pause it…" } } }
+            }
             div { dt { "Received" } dd { (time(event.received_at)) " from " (shown(&event.source)) } }
             div { dt { "Its time" } dd { (time(event.time)) } }
             div { dt { "In the journal" } dd { (event.seq) } }
         }
     }
+}
+
+/// Where a channel is paused.
+fn pause(channel: &str) -> String {
+    let channel: String = form_urlencoded::byte_serialize(channel.as_bytes()).collect();
+    format!("/engine?channel={channel}#pauses")
 }
 
 /// Every rule in force with its clauses and its script, beside what was recorded of it. Asked without any history, so
@@ -122,6 +130,7 @@ async fn marked(told: &EventStory, in_force: Arc<InForce>, event: Event) -> Resu
         match recorded.get(rule.rule.as_str()) {
             Some(known) => {
                 rule.outcome.clone_from(&known.outcome);
+                rule.because.clone_from(&known.because);
                 rule.reason.clone_from(&known.reason);
                 rule.until = known.until;
                 rule.plan.clone_from(&known.plan);
@@ -130,7 +139,7 @@ async fn marked(told: &EventStory, in_force: Arc<InForce>, event: Event) -> Resu
             // By the rules of now it would be asked; what would have come of it is not known here.
             None => {
                 rule.outcome = "matches".into();
-                (rule.reason, rule.until) = (None, None);
+                (rule.because, rule.reason, rule.until) = (None, None, None);
             }
         }
     }

@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::feed::led_to;
-use super::runs::{state, steps};
+use super::runs::state;
+use super::steps::steps;
 use super::text::{badge, path, shown, time, took};
 use super::{Page, Shown, Visit};
 use crate::admin::api::incidents::{EVENTS_MAX, story};

@@ -6,10 +6,12 @@ use warp::reply::Response;
 
 use super::text::{badge, shown};
 use super::{Page, Visit, assets, sorry};
-use crate::admin::access::{Proof, Role};
-use crate::admin::answer::with;
+use crate::admin::access::{Proof, Role, cookie};
+use crate::admin::answer::{Refused, with};
 use crate::admin::api::ApiError;
+use crate::admin::request::Head;
 use crate::admin::views::StatusView;
+use crate::journal::record::PauseScope;
 
 /// The cookie that keeps the theme.
 pub(super) const THEME_COOKIE: &str = "stanch-theme";
@@ -166,6 +168,8 @@ fn state(status: &StatusView) -> Markup {
                 @match status.runs_active { 0 => "ready", 1 => "1 run acts", n => { (n) " runs act" } }
             }
         }
+        @let parts = status.pauses.iter().filter(|pause| pause.scope != PauseScope::Everything).count();
+        @if parts > 0 { a href="/engine#pauses" { (parts) " paused" span.unseen { " of the rules and channels" } } }
         span.live data-live-state="" { "not live" }
     }
 }
@@ -176,8 +180,13 @@ fn notice(visit: &Visit) -> Markup {
         Some("approved") => "The run is approved: it acts when its turn comes.",
         Some("denied") => "The run is denied: it will not act.",
         Some("cancelled") => "The run is called off.",
+        Some("done-again") => "This is the new run: the one before it is done again.",
         Some("paused") => "The engine is paused: nothing new starts.",
         Some("resumed") => "The engine goes on.",
+        Some("rule-paused") => "The rule is paused: nothing new of it starts.",
+        Some("rule-resumed") => "The rule may act again.",
+        Some("channel-paused") => "The channel is paused: nothing new of its incidents starts.",
+        Some("channel-resumed") => "The rules may act on the channel again.",
         Some("reloaded") => "Config and rules were read again and are in force.",
         _ => return html! {},
     };
@@ -189,6 +198,26 @@ pub(super) fn failure(theme: Theme, failed: &ApiError) -> Response {
     let page = sorry(failed);
     let body = html! { main #content { h1 { (page.title) } (page.content) } };
     document(theme, failed.status().0, &page.title, &body, false)
+}
+
+/// Why something is refused, for whoever sent it from a page.
+pub(super) fn refusal(head: &Head, refused: &Refused) -> Response {
+    let said = refused.message.as_str();
+    let (title, said, to, name) = match refused.status {
+        StatusCode::UNAUTHORIZED => {
+            ("You are not logged in", "Your session is over, and nothing was done.", "/login", "Log in")
+        }
+        StatusCode::FORBIDDEN => ("Nothing was done", said, "/", "Back to what is live"),
+        _ => ("That did not work", said, "/", "Back to what is live"),
+    };
+    let body = html! {
+        main #content.narrow {
+            h1 { (title) }
+            p.lead { (shown(said)) }
+            p { a href=(to) { (name) } }
+        }
+    };
+    document(Theme::of(cookie(&head.headers, THEME_COOKIE)), refused.status, title, &body, false)
 }
 
 /// The document around a body.

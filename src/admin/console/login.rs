@@ -5,10 +5,10 @@ use warp::http::StatusCode;
 use warp::http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use warp::reply::Response;
 
-use super::layout::{THEME_COOKIE, Theme, document};
+use super::layout::{FORM_TOKEN, THEME_COOKIE, Theme, document, refusal};
 use super::text::shown;
-use crate::admin::access::{NAME_CHARS_MAX, NotLetIn, SESSION_COOKIE, SESSION_LIFE, cookie};
-use crate::admin::answer::see_other;
+use crate::admin::access::{LOGIN_COOKIE, NAME_CHARS_MAX, NotLetIn, SESSION_COOKIE, SESSION_LIFE, cookie};
+use crate::admin::answer::{Refused, see_other};
 use crate::admin::request::{Head, Pairs};
 use crate::admin::routes::Desk;
 
@@ -31,21 +31,31 @@ pub(super) fn local(path: Option<&str>) -> &str {
 }
 
 /// The login page.
-pub(super) fn show(head: &Head, is_in: bool) -> Response {
+pub(super) fn show(desk: &Desk, head: &Head, is_in: bool) -> Response {
     if is_in {
         return see_other("/");
     }
     let query = head.query().unwrap_or_default();
-    form(head, StatusCode::OK, query.text("next"), None)
+    form(desk, head, StatusCode::OK, query.text("next"), None)
 }
 
-fn form(head: &Head, status: StatusCode, next: Option<&str>, wrong: Option<&str>) -> Response {
+fn form(desk: &Desk, head: &Head, status: StatusCode, next: Option<&str>, wrong: Option<&str>) -> Response {
+    let known = cookie(&head.headers, LOGIN_COOKIE);
+    let (content, token) = match desk.access.login(known) {
+        Ok(login) => login,
+        Err(error) => {
+            let message = format!("nobody can log in without random numbers: {error}");
+            let refused = Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
+            return refusal(head, &refused);
+        }
+    };
     let body = html! {
         main #content.narrow {
             h1 { "Stanch" }
             p.lead { "Log in to see what the engine does, and to act." }
             @if let Some(wrong) = wrong { p.notice.wrong #wrong role="alert" { (wrong) } }
             form method="post" action="/login" {
+                input type="hidden" name=(FORM_TOKEN) value=(token);
                 input type="hidden" name="next" value=(shown(local(next)));
                 div.field {
                     label for="token" { "Admin token" }
@@ -61,12 +71,25 @@ fn form(head: &Head, status: StatusCode, next: Option<&str>, wrong: Option<&str>
             p.quiet { "The token is where " code { "admin.token" } " of the config says. The read token sees, and does not act." }
         }
     };
-    document(Theme::of(cookie(&head.headers, THEME_COOKIE)), status, "Log in", &body, false)
+    let mut page = document(Theme::of(cookie(&head.headers, THEME_COOKIE)), status, "Log in", &body, false);
+    if known != Some(&content) {
+        set_cookie(&mut page, head, LOGIN_COOKIE, &content, SESSION_LIFE.as_secs());
+    }
+    page
 }
 
 /// Opens a session.
 pub(super) fn log_in(desk: &Desk, head: &Head, fields: &Pairs) -> Response {
     let next = fields.text("next");
+    if !desk.access.is_login_token(cookie(&head.headers, LOGIN_COOKIE), fields.text(FORM_TOKEN).unwrap_or_default()) {
+        if !head.wants_page() {
+            let message = "the form does not prove that it is the console's: get `/login`, and send what it carries \
+                           with its cookie; machines use the token itself";
+            return Refused::new(StatusCode::FORBIDDEN, "form-token", message).json();
+        }
+        let wrong = "Nobody was logged in: the form was too old, or not the console's. Send this one.";
+        return form(desk, head, StatusCode::FORBIDDEN, next, Some(wrong));
+    }
     let (token, name) = (fields.text("token").unwrap_or_default(), fields.text("name").unwrap_or_default());
     match desk.access.log_in(&desk.handle, token, name, head.peer) {
         Ok(session) => {
@@ -74,10 +97,10 @@ pub(super) fn log_in(desk: &Desk, head: &Head, fields: &Pairs) -> Response {
             set_cookie(&mut answer, head, SESSION_COOKIE, &session, SESSION_LIFE.as_secs());
             answer
         }
-        Err(NotLetIn::Unknown) => form(head, StatusCode::UNAUTHORIZED, next, Some("This is not the token.")),
+        Err(NotLetIn::Unknown) => form(desk, head, StatusCode::UNAUTHORIZED, next, Some("This is not the token.")),
         Err(NotLetIn::TooMany) => {
             let wrong = "Too many wrong tokens came from your address: wait a minute.";
-            form(head, StatusCode::TOO_MANY_REQUESTS, next, Some(wrong))
+            form(desk, head, StatusCode::TOO_MANY_REQUESTS, next, Some(wrong))
         }
     }
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::text::{badge, path, shown, time};
-use super::{Page, Shown, Visit};
+use super::{Page, Shown, Visit, pauses};
 use crate::admin::api::rules::{RuleView, list_of, show_of};
 
 /// The list of rules.
@@ -12,6 +12,7 @@ pub(super) async fn list(visit: &Visit) -> Shown {
     let content = html! {
         @if rules.is_empty() { p.lead { "No rule is in force: nothing that comes in can lead to anything." } }
         @else {
+            p.row { a.button href="/backtest" { "Try them on what came in" } }
             table {
                 caption { "Rules in force, and how each has fared since the oldest record that is kept" }
                 thead {
@@ -92,6 +93,11 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
             div #last-outcome { dt { "Last outcome" } dd { (last_outcome(&rule)) } }
             div #last-run { dt { "Last run" } dd { (last_run(&rule)) } }
             div #place { dt { "Stands in" } dd { code { (shown(&rule.place)) } } }
+        }
+        section aria-labelledby="holding" {
+            h2 #holding { "Holding it back" }
+            (pauses::of_rule(visit, &rule.rule))
+            @if !visit.may_act() { p.quiet { "The read token cannot pause or resume it." } }
         }
         section aria-labelledby="fared" {
             h2 #fared { "How it has fared" }

@@ -3,13 +3,14 @@
 use maud::{Markup, html};
 
 use super::approvals::ask;
-use super::text::{badge, left, lines, link, path, plan, shown, time, took};
+use super::steps::steps;
+use super::text::{badge, left, link, path, plan, shown, time, took};
 use super::{Page, Shown, Visit};
 use crate::admin::api::Page as Rows;
 use crate::admin::api::runs::{list_of, story};
+use crate::admin::api::state::REASON_CHARS_MAX;
 use crate::admin::api::{ApiError, LIST_DEFAULT, LIST_MAX};
-use crate::admin::views::{RunStory, RunView, StepView};
-use crate::journal::record::{Phase, StepEnd, StepResult};
+use crate::admin::views::RunView;
 
 /// The list of runs.
 pub(super) async fn list(visit: &Visit) -> Shown {
@@ -58,9 +59,11 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
     let told = story(&visit.desk.handle, id.to_owned()).await?;
     let run = &told.run;
     let now = visit.desk.handle.now();
-    let is_live = matches!(run.state.as_str(), "queued" | "held" | "awaiting-approval" | "running");
+    // What its steps print is no record of the journal, so the script asks for it.
+    let may_print = matches!(run.state.as_str(), "queued" | "held" | "awaiting-approval" | "running");
+    let follows = may_print.then_some(run.run.as_str());
     let content = html! {
-        div #run data-live="" {
+        div #run data-live="" data-run=[follows] {
             dl.facts #facts {
                 div { dt { "State" } dd { (state(run)) } }
                 div { dt { "Rule" } dd { (link("rules", &run.rule)) } }
@@ -71,16 +74,11 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
                 div { dt { "Run" } dd { code { (shown(&run.run)) } } }
             }
             @if let Some(error) = &run.error { p.reason #error { (shown(error)) } }
-            div #acts {
-                @if run.state == "awaiting-approval" { (ask(visit, run)) }
-                @if is_live && visit.may_act() && run.state != "awaiting-approval" {
-                    (visit.form(&format!("{}/cancel", path("runs", &run.run)), html! {
-                        div.field {
-                            label for="why" { "Reason " span.quiet { "(optional, for the record)" } }
-                            input #why type="text" name="reason" maxlength=(crate::admin::api::state::REASON_CHARS_MAX) autocomplete="off";
-                        }
-                        button.danger type="submit" { "Call off this run" }
-                    }))
+            div #acts { (acts(visit, run)) }
+            @if !told.said.is_empty() {
+                section #said aria-labelledby="said-to-it" {
+                    h2 #said-to-it { "What befell it" }
+                    ul.plain { @for said in &told.said { li { (time(said.at)) " " (shown(&said.what)) } } }
                 }
             }
             section #steps aria-labelledby="steps-of-it" {
@@ -99,74 +97,39 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
     Ok(Page { title: format!("{} on {}", run.rule, run.target), content })
 }
 
-/// The steps of a run, with or without their output.
-pub(super) fn steps(told: &RunStory, with_output: bool) -> Markup {
-    html! {
-        @if !told.steps.is_empty() {
-            ol.steps {
-                @for (nth, step) in told.steps.iter().enumerate() { (one(step, &format!("{}-{nth}", told.run.run), with_output)) }
+/// What a person can do to a run as it stands.
+fn acts(visit: &Visit, run: &RunView) -> Markup {
+    let page = path("runs", &run.run);
+    let reason = |id: &str| {
+        html! {
+            div.field {
+                label for=(id) { "Reason " span.quiet { "(optional, for the record)" } }
+                input id=(id) type="text" name="reason" maxlength=(REASON_CHARS_MAX) autocomplete="off";
             }
         }
-    }
-}
-
-fn one(step: &StepView, id: &str, with_output: bool) -> Markup {
-    let word = step.result.as_ref().map_or("running", |result| end_word(result.end));
+    };
     html! {
-        li #{ "step-" (id) } {
-            p.step {
-                (badge(word)) " " strong { (shown(&step.name)) }
-                @if let Some(each) = &step.each { " " span.quiet { "for " (shown(&each.item)) } }
-                @if step.phase != Phase::Steps { " " span.quiet { (phase_word(step.phase)) } }
-                @if step.attempt > 1 { " " span.quiet { "try " (step.attempt) } }
-                @if let Some(result) = &step.result {
-                    " " span.quiet { (took(result.duration_ms)) @for how in ended_with(result) { ", " (how) } }
-                }
-                @else { " " span.quiet { "since " (time(step.started_at)) } }
-            }
-            @if let Some(result) = step.result.as_ref().filter(|_| with_output) { (output(result)) }
+        @match run.state.as_str() {
+            "awaiting-approval" => (ask(visit, run)),
+            _ if !visit.may_act() => {},
+            "queued" | "held" | "running" => (visit.form(&format!("{page}/cancel"), html! {
+                (reason("why"))
+                button.danger type="submit" { "Call off this run" }
+            })),
+            _ => details #again {
+                summary { "Do it again" }
+                p { "What it did is decided upon afresh, by the rules and the guards of now, and runs as a new run." }
+                (visit.form(&format!("{page}/rerun"), html! {
+                    (reason("why-again"))
+                    div.field.check {
+                        input #sure type="checkbox" name="sure" value="true" required;
+                        label for="sure" {
+                            "what " strong { (shown(&run.rule)) } " did to " strong { (shown(&run.target)) } " may be done again"
+                        }
+                    }
+                    button.danger type="submit" { "Do it again" }
+                }))
+            },
         }
-    }
-}
-
-fn output(result: &StepResult) -> Markup {
-    html! {
-        @if let Some(error) = &result.error { p.reason { (shown(error)) } }
-        @for (name, text) in [("output", &result.stdout), ("errors", &result.stderr)] {
-            @if !text.is_empty() {
-                figure {
-                    figcaption { (name) }
-                    (lines(text))
-                }
-            }
-        }
-        @if result.dropped_bytes > 0 { p.quiet { (result.dropped_bytes) " bytes of output were left out" } }
-    }
-}
-
-/// How a process or a request ended, in its own terms.
-fn ended_with(result: &StepResult) -> impl Iterator<Item = String> {
-    let code = result.exit_code.map(|code| format!("exit code {code}"));
-    let signal = result.signal.map(|signal| format!("signal {signal}"));
-    let status = result.status.map(|status| format!("status {status}"));
-    [code, signal, status].into_iter().flatten()
-}
-
-fn end_word(end: StepEnd) -> &'static str {
-    match end {
-        StepEnd::Succeeded => "succeeded",
-        StepEnd::Failed => "failed",
-        StepEnd::TimedOut => "timed-out",
-        StepEnd::Cancelled => "cancelled",
-        StepEnd::Skipped => "skipped",
-    }
-}
-
-fn phase_word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Steps => "",
-        Phase::Verify => "verify",
-        Phase::OnSuccess => "on success",
-        Phase::OnFailure => "on failure",
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::IsTerminal as _;
 
-use super::Answer;
 use crate::cli::output::{cell, say, table};
 use crate::clock::Timestamp;
+use crate::replay::backtest::Answer;
 use crate::report::printable;
 use crate::rule::duration;
 use crate::simulate::backtest::{Approvals, Change, DifferenceReport, Hour, Missing, RuleReport, SideReport};

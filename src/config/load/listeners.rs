@@ -31,6 +31,7 @@ pub(super) fn tls(reader: &Reader<'_>, node: &Node) -> Option<Tls> {
     };
     let (cert, key) = (path("cert"), path("key"));
     fields.close();
+    reader.places.borrow_mut().tls = Some(node.head());
     Some(Tls { cert: cert?, key: key? })
 }
 

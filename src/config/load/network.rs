@@ -95,7 +95,8 @@ pub(super) fn http(reader: &Reader<'_>, node: &Node) -> Vec<String> {
 
 fn authority(doc: &Doc, node: &Node, text: &str) -> Option<String> {
     let port = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-    let host = port.and_then(|(host, _)| url::Host::parse(host).ok());
+    // A `*` is no host: nothing would ever be reached by it, and it reads as if everything were.
+    let host = port.and_then(|(host, _)| url::Host::parse(host).ok()).filter(|_| !text.contains('*'));
     match (port, host) {
         (Some((_, port)), Some(host)) if port > 0 => Some(format!("{host}:{port}").to_ascii_lowercase()),
         _ => {

@@ -30,6 +30,6 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, what: &str) -> Option<Secre
     }
     fields.close();
     let read = file.or(env).or(credential);
-    reader.secrets.borrow_mut().extend(read.clone().map(|secret| (secret, node.head())));
+    reader.places.borrow_mut().secrets.extend(read.clone().map(|secret| (secret, node.head())));
     read
 }

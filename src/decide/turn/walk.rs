@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Readiness, Start, Turn, Turning, readiness, turn};
 use crate::clock::Timestamp;
-use crate::decide::Settings;
+use crate::decide::{Grounds, Settings};
 use crate::event::Event;
 use crate::guard::ENGINE_LOCK;
 use crate::journal::history::{History, Run};
@@ -109,7 +109,8 @@ impl Walk {
             _ => None,
         };
         let newest = newest.as_deref();
-        let turning = Turning { id, run, trigger: &trigger, newest, rules, settings, blocked: &self.blocked };
+        let grounds = Grounds { trigger: &trigger, newest, rules, settings };
+        let turning = Turning { id, run, grounds, blocked: &self.blocked };
         Ok(turn(&turning, history, now))
     }
 }

@@ -10,17 +10,37 @@ use crate::event::Entity;
 /// How many entities are kept in memory, about 200 bytes each. The journal still knows those that were let go.
 pub const NEWEST_MAX: usize = 50_000;
 
-/// The newest state seen of an entity.
+/// The newest state seen of an entity. Every push carries the whole state, so an event that only annotates brings a
+/// newer one as well; but it makes no other event late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Newest {
-    /// The greatest trustworthy time of its events that order.
-    pub time: Timestamp,
-    /// The journal's sequence number of the event that had it.
+    /// The greatest trustworthy time of its events that order; none while all of them only annotated.
+    pub time: Option<Timestamp>,
+    /// The journal's sequence number of the event that brought the newest state.
     pub seq: u64,
-    /// Whether that event said that the entity is closed.
+    /// The time of that event.
+    pub state_time: Timestamp,
+    /// Whether that state is closed.
     pub closed: bool,
-    /// The time of the newest event that closed it.
+    /// The time of the newest event that orders, where it closed the entity.
     pub closed_at: Option<Timestamp>,
+}
+
+impl Newest {
+    /// Whether an event of this time was overtaken.
+    pub fn is_after(&self, time: Timestamp) -> bool {
+        self.time.is_some_and(|newest| time < newest)
+    }
+
+    /// Whether an event that is not late brings the state in which its entity is now. Where in doubt, closed stays
+    /// closed: an annotation whose body says nothing of it does not open an incident, and a closing counts even after an
+    /// annotation of a later time.
+    fn gives_way_to(&self, observed: &Observed, annotates: bool) -> bool {
+        if observed.time < self.state_time {
+            return observed.closed && !annotates;
+        }
+        observed.closed || !self.closed || !annotates
+    }
 }
 
 /// Whether an event may be acted upon.
@@ -93,19 +113,33 @@ impl Order {
         if let Some(newest) = self.later_than(observed) {
             return Ordering::Late { newest };
         }
-        if observed.time_mark.orders() && (self.strict || !only_annotates(&observed.event_type)) {
-            let closed_before = self.entities.get(&observed.entity).and_then(|newest| newest.closed_at);
-            let newest = Newest {
-                time: observed.time,
-                seq: observed.seq,
-                closed: observed.closed,
-                closed_at: if observed.closed { Some(observed.time) } else { closed_before },
-            };
-            self.entities.insert(observed.entity.clone(), newest);
+        if observed.time_mark.orders() {
+            self.note(observed);
+        }
+        Ordering::Current
+    }
+
+    /// Notes what an event that is not late says of its entity.
+    fn note(&mut self, observed: &Observed) {
+        let annotates = !self.strict && only_annotates(&observed.event_type);
+        let known = self.entities.get(&observed.entity).copied();
+        let state = known.filter(|known| !known.gives_way_to(observed, annotates)).unwrap_or(Newest {
+            time: None,
+            seq: observed.seq,
+            state_time: observed.time,
+            closed: observed.closed,
+            closed_at: None,
+        });
+        let (time, closed_at) = if annotates {
+            (known.and_then(|known| known.time), known.and_then(|known| known.closed_at))
+        } else {
+            (Some(observed.time), observed.closed.then_some(observed.time))
+        };
+        self.entities.insert(observed.entity.clone(), Newest { time, closed_at, ..state });
+        if state.seq == observed.seq {
             self.changes.push_back((observed.entity.clone(), observed.seq));
             self.shrink();
         }
-        Ordering::Current
     }
 
     /// The newest time seen, if the event is older than that.
@@ -113,13 +147,14 @@ impl Order {
         if !observed.time_mark.orders() {
             return None;
         }
-        let own = self.entities.get(&observed.entity).map(|newest| newest.time).filter(|time| observed.time < *time);
+        let own =
+            self.entities.get(&observed.entity).and_then(|newest| newest.time).filter(|time| observed.time < *time);
         // An alert that is no newer than the closing of its incident belongs to what is over.
         let incident = match (&observed.entity, &observed.incident) {
             (Entity::Alert(_), Some(incident)) => self
                 .entities
                 .get(&Entity::Incident(Arc::clone(incident)))
-                .and_then(|newest| newest.closed_at.filter(|_| newest.closed))
+                .and_then(|newest| newest.closed_at)
                 .filter(|closed_at| observed.time <= *closed_at),
             _ => None,
         };

@@ -50,11 +50,37 @@ fn an_entity_that_memory_let_go_is_recalled() {
     let first = &entities[0];
     assert!(order.get(&first.entity).is_none() && order.must_recall(&first.entity));
     assert!(!order.must_recall(&entities[2].entity));
-    let newest = super::Newest { time: first.time, seq: 1, closed: false, closed_at: None };
+    let newest =
+        super::Newest { time: Some(first.time), seq: 1, state_time: first.time, closed: false, closed_at: None };
     order.recall(first.entity.clone(), newest);
     let mut older = first.clone();
     older.time = first.time.minus(Duration::from_secs(1));
     assert_eq!(order.observe(&Observed::of(&older, 9)), Ordering::Late { newest: first.time });
+}
+
+#[test]
+fn an_annotation_brings_a_newer_state_and_makes_nothing_late() {
+    let mut world = World::new(&rule("a", ""));
+    let mut order = Order::default();
+    let first = world.push("i_new", "i1", "db", &[]);
+    world.pass(10);
+    let noted = world.push("i_r_severity", "i1", "db", &[]);
+    world.pass(10);
+    let closed = world.push("i_rslv", "i1", "db", &[]);
+    world.pass(10);
+    let said = world.push("i_comm", "i1", "db", &[]);
+    assert_eq!(order.observe(&Observed::of(&noted, 1)), Ordering::Current);
+    assert_eq!(order.observe(&Observed::of(&first, 2)), Ordering::Current, "an annotation overtakes nothing");
+    assert_eq!(order.get(&first.entity).map(|newest| newest.seq), Some(1), "the state of then is older");
+    assert_eq!(order.observe(&Observed::of(&closed, 3)), Ordering::Current);
+    assert_eq!(order.observe(&Observed::of(&said, 4)), Ordering::Current);
+    let newest = order.get(&first.entity).copied().unwrap();
+    assert_eq!(
+        (newest.seq, newest.closed),
+        (3, true),
+        "a comment that says nothing of it does not open what is closed"
+    );
+    assert_eq!((newest.time, newest.closed_at), (Some(closed.time), Some(closed.time)));
 }
 
 /// Something that happens.

@@ -77,6 +77,9 @@ pub enum WriteBackCall {
     Reopen,
 }
 
+/// The words of all calls.
+pub const WRITE_BACK_CALLS: [&str; 6] = ["comment", "ack", "resolve", "snooze", "field", "reopen"];
+
 impl WriteBackCall {
     /// Its word in the rule language, in records and in metrics.
     pub fn name(&self) -> &'static str {

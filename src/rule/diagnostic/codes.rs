@@ -76,6 +76,7 @@ codes! {
     BUILD_LACKS = "build-lacks": "The config asks for something that this build of the program does not have.";
     SECRET = "secret": "A secret is written out, or names no place where it is kept.";
     SECRET_UNUSABLE = "secret-unusable": "A secret cannot be read where the config says, or is too short.";
+    TLS_UNUSABLE = "tls-unusable": "The certificate or the key of the listener cannot be used.";
     AUTH_MISSING = "auth-missing": "A source says neither how a push proves itself nor that it need not.";
     AUTH_NONE_PUBLIC = "auth-none-public": "A source without authentication would be reachable from elsewhere.";
     ADMIN_TOKEN = "admin-token": "The admin listener on TCP has no token.";

@@ -101,8 +101,7 @@ fn hold(reader: &Reader<'_>, node: &Node) -> Option<Hold> {
     if let Some(items) = fields.get("cancel_on").and_then(|node| reader.doc.list(node, "`cancel_on`", NAMES_MAX)) {
         for item in items {
             if let Some(name) = reader.doc.text(item, "an event type") {
-                matching::warn_unknown_event(reader, item, name);
-                cancel_on.push(name.to_owned());
+                cancel_on.extend(matching::types_of(reader, item, name));
             }
         }
     }

@@ -81,8 +81,7 @@ fn event_types(reader: &Reader<'_>, node: &Node) -> Option<Vec<NamePattern>> {
         let pattern = name_pattern(reader, node, text);
         match &pattern {
             Some(NamePattern::Glob(glob)) if !EVENT_TYPES.iter().any(|(name, _)| glob.matches(name)) => {
-                let message = format!("no documented event type fits `{text}`");
-                reader.doc.warn(codes::UNKNOWN_EVENT_TYPE, node.span.clone(), message, "check its spelling");
+                warn_fits_none(reader, node, text);
             }
             Some(NamePattern::Glob(_)) | None => {}
             Some(NamePattern::Exact(_)) => warn_unknown_event(reader, node, text),
@@ -92,8 +91,33 @@ fn event_types(reader: &Reader<'_>, node: &Node) -> Option<Vec<NamePattern>> {
     Some(patterns)
 }
 
+/// The event types that a name or glob stands for. Of a glob those that are documented, which is what a run that waits
+/// is held against.
+pub(super) fn types_of(reader: &Reader<'_>, node: &Node, text: &str) -> Vec<String> {
+    match name_pattern(reader, node, text) {
+        Some(NamePattern::Glob(glob)) => {
+            let types: Vec<String> =
+                EVENT_TYPES.iter().filter(|(name, _)| glob.matches(name)).map(|(name, _)| (*name).to_owned()).collect();
+            if types.is_empty() {
+                warn_fits_none(reader, node, text);
+            }
+            types
+        }
+        Some(NamePattern::Exact(name)) => {
+            warn_unknown_event(reader, node, &name);
+            vec![name]
+        }
+        None => Vec::new(),
+    }
+}
+
+fn warn_fits_none(reader: &Reader<'_>, node: &Node, text: &str) {
+    let message = format!("no documented event type fits `{text}`");
+    reader.doc.warn(codes::UNKNOWN_EVENT_TYPE, node.span.clone(), message, "check its spelling");
+}
+
 /// Warns of an event type that is not documented; the vendor may add some, so it is no error.
-pub(super) fn warn_unknown_event(reader: &Reader<'_>, node: &Node, name: &str) {
+fn warn_unknown_event(reader: &Reader<'_>, node: &Node, name: &str) {
     let known: Vec<&str> = EVENT_TYPES.iter().map(|(name, _)| *name).collect();
     if known.contains(&name) {
         return;
@@ -118,6 +142,9 @@ fn channel_patterns(reader: &Reader<'_>, node: &Node) -> Option<Vec<ChannelPatte
             }
             _ => match reader.doc.text(item, "a channel") {
                 Some("*") => Some(ChannelPattern::Any),
+                Some(digits) if let Some(id) = quoted_id(digits) => {
+                    Some(ChannelPattern::IdOrName(id, digits.to_owned()))
+                }
                 Some(name) => {
                     let pattern = name_pattern(reader, item, name);
                     if let Some(NamePattern::Exact(_)) = pattern {
@@ -131,6 +158,11 @@ fn channel_patterns(reader: &Reader<'_>, node: &Node) -> Option<Vec<ChannelPatte
         patterns.extend(pattern);
     }
     Some(patterns)
+}
+
+/// The id that digits in quotes most likely are. A rule that took them for a name alone would never hold, unseen.
+fn quoted_id(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn warn_unseen_channel(reader: &Reader<'_>, node: &Node, name: &str) {

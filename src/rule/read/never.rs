@@ -86,6 +86,8 @@ fn sets(block: &Match) -> [(&'static str, Option<Vec<String>>); 6] {
         let exact = channels.iter().map(|channel| match channel {
             ChannelPattern::Id(id) => Some(format!("#{id}")),
             ChannelPattern::Name(NamePattern::Exact(name)) => Some(name.clone()),
+            // It may be one or the other.
+            ChannelPattern::IdOrName(..) => None,
             ChannelPattern::Any | ChannelPattern::Name(NamePattern::Glob(_)) => None,
         });
         exact.collect::<Option<Vec<_>>>()

@@ -8,12 +8,16 @@ use crate::rule::diagnostic::{Severity, codes};
 use crate::rule::sandbox::Condition;
 use crate::rule::template::Template;
 use crate::rule::yaml::Node;
-use crate::rule::yaml::fields::nearest;
+use crate::rule::yaml::fields::{nearest, suggestion};
 
 /// What a step led to, as later scripts and templates see it.
 const OF_STEP: &[&str] = &["ok", "exit_code", "status", "stdout", "stderr", "json"];
 /// What an answer to a request has.
 const OF_RESPONSE: &[&str] = &["status", "body", "json", "headers"];
+
+/// The names with which paths in templates begin.
+const ROOTS: &[&str] =
+    &["event", "incident", "alert", "alerts", "labels", "fields", "person", "channel", "target", "now", "steps", "run"];
 
 /// A name in a path that is not known where it stands.
 struct Slip {
@@ -35,10 +39,10 @@ pub(super) fn of_condition(reader: &Reader<'_>, node: &Node, text: &str, conditi
     }
 }
 
-/// Checks the paths of a template that `node` holds as `text`.
-pub(super) fn of_template(reader: &Reader<'_>, node: &Node, text: &str, template: &Template) {
+/// Checks the paths of a template that `node` holds as `text`. `what` it is says what it can read.
+pub(super) fn of_template(reader: &Reader<'_>, node: &Node, text: &str, what: &str, template: &Template) {
     for path in template.names() {
-        if let Some(slip) = slip(reader, path) {
+        if let Some(slip) = unknown_root(reader, path, what).or_else(|| slip(reader, path)) {
             let at = text.find(path.as_str()).unwrap_or_default();
             warn(reader, node, text, at, path, &slip);
         }
@@ -66,6 +70,22 @@ fn within(reader: &Reader<'_>, node: &Node, part: Range<usize>) -> Range<usize> 
     let start = reader.doc.inside(node, part.start).start;
     let end = reader.doc.inside(node, part.end.saturating_sub(1)).end;
     start..end.max(start)
+}
+
+/// A path of a template that begins with no name that there ever is. Where it stands nothing could be rendered.
+fn unknown_root(reader: &Reader<'_>, path: &str, what: &str) -> Option<Slip> {
+    let root = path.split('.').next()?;
+    if reader.scope.item == Some(root) {
+        return None;
+    }
+    let (message, hint) = match root {
+        "target" if what == "`target`" => {
+            ("`target` is not known in itself".to_owned(), "say what it is: `{{ labels.resource }}`".to_owned())
+        }
+        known if ROOTS.contains(&known) => return None,
+        _ => (format!("templates know no name `{root}`, so that nothing can be rendered"), suggestion(root, ROOTS)),
+    };
+    Some(Slip { code: codes::UNKNOWN_PATH, before: 0, name: root.to_owned(), message, hint })
 }
 
 fn slip(reader: &Reader<'_>, path: &str) -> Option<Slip> {

@@ -47,6 +47,12 @@ pub(super) fn run(reader: &Reader<'_>, fields: &Fields<'_>, node: &Node) -> Opti
 /// what is run.
 pub(super) fn arguments<'n>(reader: &Reader<'_>, node: &'n Node) -> Option<(&'n [Node], Vec<Template>)> {
     let doc = reader.doc;
+    if let Kind::Text { .. } = node.kind {
+        // One text in brackets would be a program with spaces in its name.
+        let hint = "each word is an element, and none is read by a shell: `run: [./scripts/heal.sh, --host, db-07]`";
+        doc.error_hint(codes::WRONG_TYPE, node.span.clone(), "`run` must be a list, not text", hint);
+        return None;
+    }
     let nodes = doc.list(node, "`run`", ARGV_MAX)?;
     let read: Vec<Option<Template>> =
         nodes.iter().map(|node| script::argument(reader, node, "an argument of `run`")).collect();

@@ -115,7 +115,7 @@ pub(super) fn parse(reader: &Reader<'_>, node: &Node, text: &str, what: &str, ki
                     report(reader, reader.doc.inside(node, place_of(text, path)), what, &problem);
                 }
             }
-            paths::of_template(reader, node, text, &template);
+            paths::of_template(reader, node, text, what, &template);
             Some(template)
         }
         Err(error) => {

@@ -131,7 +131,8 @@ fn unknown(call: &FnCallExpr, own: &[&str], exports: &Exports) -> Option<String>
             return None;
         }
         let takes = arities.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
-        return Some(format!("`{module}::{name}` takes {takes} arguments, not {given}"));
+        let arguments = if takes == "1" { "argument" } else { "arguments" };
+        return Some(format!("`{module}::{name}` takes {takes} {arguments}, not {given}"));
     }
     if own.contains(&name) || FUNCTIONS.iter().any(|function| function.name == name) {
         return None;

@@ -332,7 +332,7 @@ fn modules_offer_their_functions() {
     for (source, message) in [
         ("gat::wanted(incident)", "did you mean `gate`?"),
         ("gate::wantd(incident)", "did you mean `wanted`?"),
-        ("gate::wanted(1, 2)", "takes 1 arguments, not 2"),
+        ("gate::wanted(1, 2)", "takes 1 argument, not 2"),
         ("gate::own()", "no function `own`"),
     ] {
         let error = holds_with(&modules, source).unwrap_err();

@@ -56,8 +56,12 @@ pub(super) fn add(schema: &mut Schema) {
             "Wait, and look again.",
             vec![
                 key("for", duration(), "How long.").required().example("3m"),
-                key("cancel_on", list(defined("event-type"), LIST_MAX), "Events of the incident that call it off.")
-                    .example(json!(["i_ack", "i_rslv"])),
+                key(
+                    "cancel_on",
+                    list(defined("event-type"), LIST_MAX),
+                    "Events of the incident that call it off, by name or glob.",
+                )
+                .example(json!(["i_ack", "i_rslv"])),
             ],
         ),
     );

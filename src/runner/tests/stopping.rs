@@ -40,7 +40,7 @@ async fn a_run_is_called_off() {
     assert!(case.runner.cancel(&case.id("r-1"), "by ana"));
     assert!(!case.runner.cancel(&case.id("r-1"), "again"));
     let ended = case.ended("r-1").await;
-    assert_eq!((ended.end, &*ended.error, ended.keeps_slot), (RunEnd::Cancelled, "cancelled: by ana", true));
+    assert_eq!((ended.end, &*ended.error, ended.keeps_slot), (RunEnd::Cancelled, "cancelled by ana", true));
     assert_eq!(case.ends(), [StepEnd::Cancelled]);
     assert!(!is_there(pid));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::side::Act;
@@ -19,7 +20,7 @@ const EXAMPLES_MAX: usize = 3;
 const RULES_MAX: usize = 40_000;
 
 /// How what a rule did for an event differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// Only the set that was tried acts.
@@ -35,9 +36,10 @@ pub enum Change {
 }
 
 /// An act that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Example {
     /// The event.
+    #[schemars(with = "String")]
     pub event: EventId,
     /// When it acts, or acted.
     pub at: Timestamp,
@@ -49,9 +51,10 @@ pub struct Example {
 }
 
 /// How often one rule differs in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Differs {
     /// The rule.
+    #[schemars(with = "String")]
     pub rule: RuleId,
     /// In which way.
     pub change: Change,
@@ -62,7 +65,7 @@ pub struct Differs {
 }
 
 /// How two sides differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DifferenceReport {
     /// Acts that are the same on both sides.
     pub same: u64,

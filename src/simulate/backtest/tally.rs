@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::side::Act;
@@ -17,6 +18,8 @@ const TARGETS_MAX: usize = 10_000;
 const TARGETS_SHOWN_MAX: usize = 20;
 /// How many hours the report has; more than a year of hours in which something acts.
 const HOURS_MAX: usize = 10_000;
+/// How many hours all rules have in the report together. Some 3 MB; what acts later than that is in the sums alone.
+const RULE_HOURS_MAX: usize = 200_000;
 /// How many waiting runs are remembered by their rule; as many as the engine lets wait.
 const WAITING_MAX: usize = 10_000;
 
@@ -24,7 +27,7 @@ const WAITING_MAX: usize = 10_000;
 const HOUR_MS: i64 = 3_600_000;
 
 /// What one rule set would have done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SideReport {
     /// BLAKE3 over the files of the rule set.
     pub rules_hash: String,
@@ -37,11 +40,13 @@ pub struct SideReport {
 }
 
 /// What one rule would have done. Each event counts under one of the outcomes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RuleReport {
     /// The rule.
+    #[schemars(with = "String")]
     pub rule: RuleId,
     /// How far it may go: the lower of its own mode and the config's.
+    #[schemars(with = "String")]
     pub mode: Mode,
     /// Runs that would have acted, those that waited before included.
     pub runs: u64,
@@ -65,19 +70,22 @@ pub struct RuleReport {
     pub targets: u64,
     /// Those acted upon most, with how often.
     pub top_targets: Vec<TargetCount>,
+    /// The hours in which it would have acted, or shown that it would, in order.
+    pub hours: Vec<RuleHour>,
 }
 
 /// An error of a rule, and the event that led to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FirstError {
     /// The event.
+    #[schemars(with = "String")]
     pub event: EventId,
     /// What went wrong.
     pub message: String,
 }
 
 /// How often a target would have been acted upon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TargetCount {
     /// The target.
     pub target: String,
@@ -85,8 +93,17 @@ pub struct TargetCount {
     pub runs: u64,
 }
 
+/// How often a rule would have acted in an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RuleHour {
+    /// When it begins.
+    pub at: Timestamp,
+    /// How often; dry-runs count.
+    pub runs: u64,
+}
+
 /// What would have happened in an hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Hour {
     /// When it begins.
     pub at: Timestamp,
@@ -103,6 +120,8 @@ pub(super) struct Tally {
     late: u64,
     rules: BTreeMap<RuleId, RuleTally>,
     hours: Vec<Hour>,
+    /// How many hours the rules have together.
+    rule_hours: usize,
     /// The targets of the last hour.
     in_hour: HashSet<Arc<str>>,
     waiting: HashMap<RunId, RuleId>,
@@ -123,6 +142,7 @@ impl Tally {
             late: 0,
             rules: rules_by_id,
             hours: Vec::new(),
+            rule_hours: 0,
             in_hour: HashSet::new(),
             waiting: HashMap::new(),
         }
@@ -161,15 +181,23 @@ impl Tally {
 
     pub(super) fn act(&mut self, act: &Act) {
         self.waiting.remove(&act.run);
+        let begins = Timestamp::from_millis(act.at.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
         if let Some(RuleTally { report, targets }) = self.rules.get_mut(&act.rule) {
             report.runs += u64::from(!act.shown);
+            match report.hours.last_mut() {
+                Some(hour) if hour.at == begins => hour.runs += 1,
+                _ if self.rule_hours < RULE_HOURS_MAX => {
+                    self.rule_hours += 1;
+                    report.hours.push(RuleHour { at: begins, runs: 1 });
+                }
+                _ => {}
+            }
             if let Some(count) = targets.get_mut(&act.target) {
                 *count += 1;
             } else if targets.len() < TARGETS_MAX {
                 targets.insert(Arc::clone(&act.target), 1);
             }
         }
-        let begins = Timestamp::from_millis(act.at.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
         if self.hours.last().is_none_or(|hour| hour.at != begins) {
             if self.hours.len() >= HOURS_MAX {
                 return;
@@ -217,6 +245,7 @@ impl RuleTally {
             first_error: None,
             targets: 0,
             top_targets: Vec::new(),
+            hours: Vec::new(),
         };
         Self { report, targets: HashMap::new() }
     }

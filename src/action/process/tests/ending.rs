@@ -91,7 +91,7 @@ async fn a_proper_daemon_outlives_its_step_and_is_found_as_a_leftover() {
 #[tokio::test]
 async fn a_stop_ends_the_tree_too() {
     for (reason, text) in [
-        (StopReason::Cancelled("by a test".into()), "cancelled: by a test"),
+        (StopReason::Cancelled("by a test".into()), "cancelled by a test"),
         (StopReason::ShuttingDown, "the daemon stopped before the run had ended"),
     ] {
         let case = Case::new();

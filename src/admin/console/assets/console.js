@@ -28,6 +28,16 @@
     }
   };
 
+  // For how long a step has run: the server said it once, and time goes on.
+  const began = new WeakMap();
+  const tellRunning = () => {
+    for (const span of document.querySelectorAll("[data-running]")) {
+      if (!began.has(span)) began.set(span, performance.now() - Number(span.dataset.running));
+      const seconds = Math.floor((performance.now() - began.get(span)) / 1000);
+      if (seconds > 0) span.textContent = seconds < 60 ? `for ${seconds} s` : `for ${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+    }
+  };
+
   // What somebody is typing into, has opened or holds the focus in must not vanish under them.
   const isInUse = (node) => node.contains(document.activeElement) ||
     [...node.querySelectorAll("input, select")].some((field) => field.type !== "hidden" && field.type !== "checkbox" && field.value !== field.defaultValue && field.tagName === "INPUT");
@@ -124,8 +134,11 @@
   for (const region of document.querySelectorAll("[data-live]")) keep(region);
   tellTimes();
   setInterval(tellTimes, 10000);
+  setInterval(tellRunning, 1000);
+  // What steps print is no record of the journal: the stream tells it of the run that is looked at.
+  const run = document.querySelector("[data-run]")?.dataset.run;
   if (document.querySelector("[data-live]")) {
-    const stream = new EventSource("/api/v1/stream");
+    const stream = new EventSource(run ? `/api/v1/stream?run=${encodeURIComponent(run)}` : "/api/v1/stream");
     stream.onopen = () => {
       live = true;
       showLive();
@@ -136,7 +149,7 @@
       live = false;
       showLive();
     };
-    for (const kind of KINDS) stream.addEventListener(kind, refresh);
+    for (const kind of [...KINDS, "output"]) stream.addEventListener(kind, refresh);
     // A browser opens six connections to a host, and pages in the background would hold them all.
     addEventListener("pagehide", () => stream.close());
     addEventListener("pageshow", (event) => event.persisted && location.reload());
