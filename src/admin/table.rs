@@ -74,7 +74,7 @@ pub(super) enum Answers {
 pub(super) struct Parameter {
     /// Its name.
     pub(super) name: &'static str,
-    /// `integer`, `string` or `boolean`.
+    /// `integer`, `string`, `boolean`, or a text of a form: `duration`, `head`.
     pub(super) kind: &'static str,
     /// What it does.
     pub(super) about: &'static str,

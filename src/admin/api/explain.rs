@@ -46,6 +46,7 @@ pub struct Push {
     pub id: Option<String>,
     /// The event's type.
     #[serde(rename = "event_type")]
+    #[schemars(regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]{0,64}$"))]
     pub kind: Option<String>,
 }
 
