@@ -87,10 +87,11 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     parameters.extend(endpoint.query.iter().map(|parameter| {
+        // Empty is not given, as for a field of a form.
         let schema = match parameter.kind {
             "integer" => json!({ "type": "integer", "minimum": 0, "maximum": super::request::WHOLE_MAX }),
-            "duration" => json!({ "type": "string", "pattern": "^[1-9][0-9]{0,5}(ms|s|m|h|d)$" }),
-            "head" => json!({ "type": "string", "pattern": "^[0-9]{1,15}:[0-9a-f]{64}$" }),
+            "duration" => json!({ "type": "string", "pattern": "^([1-9][0-9]{0,5}(ms|s|m|h|d))?$" }),
+            "head" => json!({ "type": "string", "pattern": "^([0-9]{1,15}:[0-9a-f]{64})?$" }),
             kind => json!({ "type": kind }),
         };
         json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema })

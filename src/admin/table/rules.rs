@@ -26,7 +26,7 @@ pub(super) static ENTRIES: &[Endpoint] = &[
             },
             Parameter {
                 name: "run_takes",
-                kind: "string",
+                kind: "duration",
                 about: "how long each run is taken to last: 30s, 5m; no time unless given",
             },
         ],
