@@ -64,6 +64,7 @@ mod support;
 mod sweep;
 mod test_command;
 mod tutorial;
+mod versions;
 mod visitor;
 mod waiting;
 mod webdriver;
