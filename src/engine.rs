@@ -80,13 +80,15 @@ pub struct Options {
     /// The state in which the files of the config and the rules were before these were read; `None` where that is
     /// taken to be their state at start.
     pub read_from: Option<Fingerprint>,
+    /// Called again and again while a start that takes long goes on, as that on a large journal does.
+    pub working: fn(),
 }
 
 impl Options {
     /// The options under which a command that only reads looks at things: as a plain `serve` would.
     pub fn of_reader() -> Self {
         let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
-        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor, read_from: None }
+        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor, read_from: None, working: || {} }
     }
 }
 
@@ -167,7 +169,7 @@ impl Engine {
         let fingerprint = options.read_from.unwrap_or_else(|| Inputs::look(&config).fingerprint());
         let seen = watcher::Seen { config: Arc::new(config.clone()), fingerprint };
 
-        let recovered = Recovered::open(&config.data, config.strict_ordering)?;
+        let recovered = Recovered::open_telling(&config.data, config.strict_ordering, options.working)?;
         // What came after the last record was missed; at a first start nothing was.
         let missed_since = Some(recovered.history.last_at()).filter(|_| recovered.history.last_seq() > 0);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));

@@ -1,6 +1,7 @@
 //! The journal through its handle, on a file in a folder of its own.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -256,6 +257,22 @@ async fn a_journal_shorter_than_its_head_says_is_damaged() {
         Err(StoreError::Damaged { what, .. }) => assert!(what.contains("its last commits are lost"), "{what}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn signs_are_given_while_a_journal_is_folded() {
+    static SIGNS: AtomicUsize = AtomicUsize::new(0);
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(folder.path());
+    opened.journal.append(vec![resumed(); 5_000]).await.unwrap();
+    close(opened);
+    let count = || drop(SIGNS.fetch_add(1, Ordering::Relaxed));
+    let recovered = Recovered::open_telling(folder.path(), false, count).unwrap();
+    let signs = SIGNS.load(Ordering::Relaxed);
+    assert!(signs > 0);
+    // Whoever asked is not told of what comes after the start.
+    recovered.store.verify().unwrap();
+    assert_eq!(SIGNS.load(Ordering::Relaxed), signs);
 }
 
 #[tokio::test]

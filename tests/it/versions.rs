@@ -11,10 +11,21 @@ use stanch::journal::{FILE_NAME, HEAD_NAME, Recovered};
 use super::damage::{killed, said};
 use crate::support::{Folder, UNCONCERNED, incident, marking_rule, wait_for, with};
 
-/// The content of the journal's files. An empty write-ahead log is none, and its index is what SQLite has in memory.
-fn files_of(folder: &Folder) -> Vec<(&'static str, Option<Vec<u8>>)> {
-    let read = |name| fs::read(folder.path("data").join(name)).ok().filter(|bytes| !bytes.is_empty());
-    ["journal.db", "journal.db-wal", HEAD_NAME].map(|name| (name, read(name))).to_vec()
+/// The content of the files in the folder `data`. An empty write-ahead log is none, its index is what SQLite has in
+/// memory, and the lock and the socket have no content.
+fn files_of(folder: &Folder) -> Vec<(String, Vec<u8>)> {
+    let names =
+        fs::read_dir(folder.path("data")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let counts = |name: &String| !name.ends_with("-shm") && name != "lock" && name != "stanch.sock";
+    let read = |name: String| (fs::read(folder.path("data").join(&name)).unwrap(), name);
+    let mut files: Vec<_> = names.filter(counts).map(read).filter(|(bytes, _)| !bytes.is_empty()).collect();
+    files.sort_by(|a, b| a.1.cmp(&b.1));
+    files.into_iter().map(|(bytes, name)| (name, bytes)).collect()
+}
+
+/// Whether the write-ahead log is among them.
+fn has_log(files: &[(String, Vec<u8>)]) -> bool {
+    files.iter().any(|(name, _)| name == "journal.db-wal")
 }
 
 #[test]
@@ -32,7 +43,7 @@ fn a_journal_of_a_newer_version_is_refused_and_left_alone() {
         drop(db);
         rusqlite::Connection::open(&copy).unwrap().pragma_update(None, "user_version", version + 1).unwrap();
         let before = files_of(&folder);
-        assert_eq!(before[1].1.is_some(), is_killed);
+        assert_eq!(has_log(&before), is_killed);
         let words = [
             format!("schema version {}", version + 1),
             format!("this stanch ({}) knows only {version}", env!("CARGO_PKG_VERSION")),
@@ -53,15 +64,22 @@ fn a_journal_of_a_newer_version_is_refused_and_left_alone() {
     }
 }
 
+/// What another version says when it starts.
+pub(crate) fn started_by(version: &str) -> serde_json::Value {
+    json!({ "kind": "started", "version": version, "rules_hash": "", "dry_run": false })
+}
+
 /// Appends a record to the chain as another version would have written it.
-fn append(folder: &Folder, kind: &str, data: &serde_json::Value) {
-    let path = folder.path("data/journal.db");
-    let head = Store::open_read_only(&path).unwrap().verify().unwrap().head;
+pub(crate) fn append(folder: &Folder, kind: &str, data: &serde_json::Value) {
+    append_to(&rusqlite::Connection::open(folder.path("data/journal.db")).unwrap(), folder, kind, data);
+}
+
+fn append_to(db: &rusqlite::Connection, folder: &Folder, kind: &str, data: &serde_json::Value) {
+    let head = Store::open_read_only(&folder.path("data/journal.db")).unwrap().verify().unwrap().head;
     let data = data.to_string();
     let content = Content { at_ms: 1_700_000_000_000, kind, event: None, run: None, entity: None, data: &data };
     let (seq, digest) = (head.seq + 1, content.digest());
     let hash = link(&head.hash, seq, &digest);
-    let db = rusqlite::Connection::open(&path).unwrap();
     db.execute(
         "INSERT INTO record (seq, at, kind, data, digest, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         rusqlite::params![seq, content.at_ms, content.kind, data, digest.as_slice(), hash.as_slice()],
@@ -74,7 +92,7 @@ fn a_copy_is_kept_when_another_version_takes_the_journal_over_and_leads_back() {
     let folder = killed().start().stop();
     let kept = folder.path(&format!("data/journal.before-{}.db", env!("CARGO_PKG_VERSION")));
     assert!(!kept.exists(), "the same version needs none");
-    append(&folder, "started", &json!({ "kind": "started", "version": "0.0.9", "rules_hash": "", "dry_run": false }));
+    append(&folder, "started", &started_by("0.0.9"));
     let before = folder.json(&["audit", "verify"]);
     let daemon = folder.start();
     assert!(daemon.folder.read("log").contains("a copy is kept"), "{}", daemon.folder.read("log"));
@@ -98,11 +116,11 @@ fn a_copy_is_kept_when_another_version_takes_the_journal_over_and_leads_back() {
 #[test]
 fn a_record_that_a_newer_version_knows_is_not_called_damage() {
     let folder = killed().start().stop();
+    append(&folder, "started", &started_by("9.9.9"));
     append(&folder, "yet-unknown", &json!({ "kind": "yet-unknown", "of": "the future" }));
     let refused = folder.start_in_vain();
     assert_eq!(refused.status.code(), Some(5), "{}", said(&refused));
-    let writer = format!("stanch {} wrote it", env!("CARGO_PKG_VERSION"));
-    for word in ["`yet-unknown`", "intact", &writer, "stanch restore"] {
+    for word in ["`yet-unknown`", "intact", "stanch 9.9.9 wrote it", "stanch restore"] {
         assert!(said(&refused).contains(word), "no {word:?} in {}", said(&refused));
     }
     assert!(!said(&refused).contains("damaged"), "{}", said(&refused));
@@ -110,6 +128,53 @@ fn a_record_that_a_newer_version_knows_is_not_called_damage() {
     assert!(folder.run(&["audit", "verify"]).status.success());
     let copy = folder.path("copy.db");
     assert!(folder.run(&["backup", copy.to_str().unwrap()]).status.success());
+}
+
+#[test]
+fn a_version_that_cannot_read_the_journal_writes_nothing_and_leaves_the_copies_that_lead_back() {
+    for is_killed in [false, true] {
+        let folder = killed().start().stop();
+        let db = rusqlite::Connection::open(folder.path("data/journal.db")).unwrap();
+        db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_killed).unwrap();
+        append_to(&db, &folder, "started", &started_by("9.9.9"));
+        append_to(&db, &folder, "yet-unknown", &json!({ "kind": "yet-unknown" }));
+        // The index that this version would add where it is lacking.
+        db.execute_batch("DROP INDEX alerts_by_incident").unwrap();
+        drop(db);
+        for version in ["9.9.8", "9.9.9"] {
+            folder.write(&format!("data/journal.before-{version}.db"), "the way back", 0o600);
+        }
+        fs::remove_file(folder.path("data").join(HEAD_NAME)).unwrap();
+        let before = files_of(&folder);
+        assert_eq!(has_log(&before), is_killed);
+        for _ in 0..3 {
+            let refused = folder.start_in_vain();
+            assert_eq!(refused.status.code(), Some(5), "{}", said(&refused));
+        }
+        let after = files_of(&folder);
+        let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&after), names(&before));
+        assert!(after == before, "something was changed");
+    }
+}
+
+#[test]
+fn what_another_program_does_to_a_journal_that_was_just_taken_over_loses_nothing() {
+    let folder = killed().start().stop();
+    append(&folder, "started", &started_by("0.0.9"));
+    let daemon = folder.start();
+    assert!(daemon.folder.read("log").contains("a copy is kept"), "{}", daemon.folder.read("log"));
+    // Whoever closes the journal last moves the log into it and removes the log. This one is not the last, as the
+    // daemon's locks tell.
+    let db = rusqlite::Connection::open(daemon.folder.path("data/journal.db")).unwrap();
+    db.query_row("SELECT count(*) FROM record", [], |_| Ok(())).unwrap();
+    drop(db);
+    assert!(daemon.folder.path("data/journal.db-wal").exists(), "the log of a daemon that runs was removed");
+    daemon.accept(&incident("after", "i-after"));
+    daemon.decided("after");
+    let daemon = daemon.kill().start();
+    let events = daemon.folder.json(&["events", "list"]);
+    assert!(events.to_string().contains("i-after"), "{events}");
 }
 
 /// A journal as the first version wrote it: runs that succeeded, failed, were approved, denied and interrupted, events
