@@ -300,6 +300,7 @@ fn make_a_journal_fixture() {
     let db = rusqlite::Connection::open(folder.path("data/journal.db")).unwrap();
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE; VACUUM;").unwrap();
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    drop(db);
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/journal-v{version}.db"));
     fs::copy(folder.path("data/journal.db"), &made).unwrap();
 }
