@@ -137,7 +137,8 @@ pub struct Engine {
     webhook: SocketAddr,
     stop_receiver: watch::Sender<bool>,
     receiver: JoinHandle<()>,
-    decider: JoinHandle<Result<History, EngineError>>,
+    /// Until its end was seen.
+    decider: Option<JoinHandle<Result<History, EngineError>>>,
     outbox: Outbox,
     janitor: JoinHandle<()>,
     catching_up: JoinHandle<()>,
@@ -299,7 +300,7 @@ impl Engine {
             webhook,
             stop_receiver,
             receiver,
-            decider: tokio::spawn(decider.run()),
+            decider: Some(tokio::spawn(decider.run())),
             outbox,
             janitor: tokio::spawn(janitor(handle.clone())),
             catching_up: tokio::spawn(catch_up::at_start(handle.clone(), missed_since)),
@@ -322,7 +323,12 @@ impl Engine {
 
     /// Resolves when the engine cannot go on, with the reason.
     pub async fn failed(&mut self) -> Failure {
-        match (&mut self.decider).await {
+        let ended = match &mut self.decider {
+            Some(decider) => decider.await,
+            None => return Failure::Defect("the deciding task ended before".into()),
+        };
+        self.decider = None;
+        match ended {
             Ok(Ok(_)) => Failure::Defect("the deciding task ended".into()),
             Ok(Err(error)) => error.into(),
             Err(error) => {
@@ -339,9 +345,12 @@ impl Engine {
         self.watcher.abort();
         self.stop_receiver.send_replace(true);
         wait_for(self.receiver, "receiver").await;
-        if !self.decider.is_finished() {
-            self.handle.tell(Command::Stop).await;
-            self.died |= !wait_for(self.decider, "decider").await;
+        // Where it ended just as a signal came, nobody has seen yet how: it may have died.
+        if let Some(decider) = self.decider.take() {
+            if !decider.is_finished() {
+                self.handle.tell(Command::Stop).await;
+            }
+            self.died |= !wait_for(decider, "decider").await;
         }
         let left = self.handle.runner().drain(grace, at_once).await;
         if left > 0 {
@@ -485,6 +494,41 @@ pub fn event_of(stored: &crate::journal::store::Stored) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Starts and stops an engine whose deciding task was cut off, or not, in a way that nobody saw before the stop.
+    /// Gives whether the stop is on record.
+    async fn records_its_stop(is_cut_off: bool) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("rules")).unwrap();
+        let file = folder.path().join("stanch.yaml");
+        let text = "sources: [ { name: a, path: /a, auth: none } ]\nlisten: 127.0.0.1:0\n";
+        std::fs::write(&file, text).unwrap();
+        let config = crate::config::load::load(&file).unwrap().config;
+        let rules = crate::rule::load::load(&config, 1).set.unwrap();
+        let engine = Engine::start(config.clone(), rules, Options::of_reader()).await.unwrap();
+        if is_cut_off {
+            let decider = engine.decider.as_ref().unwrap();
+            decider.abort();
+            while !decider.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        }
+        engine.stop(Duration::ZERO, std::future::pending()).await;
+        let mut last = None;
+        let reader = Reader::open(&config.data.join(crate::journal::FILE_NAME)).unwrap();
+        let scanned = reader.scan(0, |stored| {
+            last = Some(stored.record);
+            true
+        });
+        scanned.unwrap();
+        matches!(last, Some(Record::Stopped))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_is_recorded_unless_the_deciding_task_died_even_where_nobody_saw_it_die() {
+        assert!(records_its_stop(false).await);
+        assert!(!records_its_stop(true).await);
+    }
 
     #[test]
     fn an_unguarded_source_cannot_be_opened_by_an_option() {
