@@ -73,7 +73,8 @@ impl Stage {
         })?;
         let path = config.sources.first().map_or("/", |source| source.path.as_str());
         let url = format!("http://{}{path}", engine.webhook());
-        Ok(Self { engine, handle, admin, stop_admin, http: send::http_client()?, url, _logging: logging })
+        let http = send::http_client(&url)?;
+        Ok(Self { engine, handle, admin, stop_admin, http, url, _logging: logging })
     }
 
     /// Where pushes go.
