@@ -372,10 +372,15 @@ fn check_outside(store: &Store, outside: Outside, head_path: &Path) -> Result<()
 
 /// Takes the lock of the data folder, waiting up to [`LOCK_PATIENCE`] for it.
 fn take(lock: &File) -> Result<(), TryLockError> {
+    take_within(LOCK_PATIENCE, || lock.try_lock())
+}
+
+/// Tries until it is not told to try later, for up to so long.
+fn take_within(patience: Duration, mut attempt: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
     let waited = Stopwatch::start();
     loop {
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) if waited.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PATIENCE / 50),
+        match attempt() {
+            Err(TryLockError::WouldBlock) if waited.elapsed() < patience => std::thread::sleep(LOCK_PATIENCE / 50),
             done => return done,
         }
     }

@@ -1,5 +1,6 @@
 //! The journal through its handle, on a file in a folder of its own.
 
+use std::fs::TryLockError;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::store::{SCHEMA_VERSION, StoreError, Verified};
 use super::writer::Submission;
 use super::{
     Admitted, Committed, FILE_NAME, HEAD_NAME, Intake, Journal, Opened, RecordSink, Recovered, Refused, UNDECIDED_MAX,
+    take_within,
 };
 use crate::clock::{ManualClock, Timestamp};
 use crate::config::Retention;
@@ -232,6 +234,21 @@ async fn a_second_opener_is_turned_away() {
 }
 
 #[test]
+fn a_lock_that_is_let_go_of_meanwhile_is_taken_and_one_that_is_kept_is_not() {
+    let mut refusals = 3;
+    let let_go = || match refusals {
+        0 => Ok(()),
+        _ => {
+            refusals -= 1;
+            Err(TryLockError::WouldBlock)
+        }
+    };
+    assert!(take_within(Duration::MAX, let_go).is_ok());
+    let kept = take_within(Duration::from_millis(1), || Err(TryLockError::WouldBlock));
+    assert!(matches!(kept, Err(TryLockError::WouldBlock)));
+}
+
+#[test]
 fn a_newer_schema_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let newer = SCHEMA_VERSION + 1;
@@ -266,7 +283,9 @@ async fn signs_are_given_while_a_journal_is_folded() {
     let opened = open(folder.path());
     opened.journal.append(vec![resumed(); 5_000]).await.unwrap();
     close(opened);
-    let count = || drop(SIGNS.fetch_add(1, Ordering::Relaxed));
+    let count = || {
+        SIGNS.fetch_add(1, Ordering::Relaxed);
+    };
     let recovered = Recovered::open_telling(folder.path(), false, count).unwrap();
     let signs = SIGNS.load(Ordering::Relaxed);
     assert!(signs > 0);
