@@ -98,7 +98,8 @@ fn copy(db: &Connection, path: &Path, version: &str, working: fn()) -> Result<Op
     Ok(Some((to, before)))
 }
 
-/// Copies the journal to the new file `part`, page by page: many times faster than SQLite would write it anew.
+/// Copies the journal to the new file `part`, some pages at a time, so that there are signs of it. `VACUUM INTO` gives none,
+/// and takes longer.
 fn write(db: &Connection, part: &Path, working: fn()) -> Result<(), NoCopy> {
     // Made first, so that it has its mode before there is anything in it.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part);
