@@ -66,6 +66,7 @@ mod test_command;
 #[cfg(feature = "otlp")]
 mod traces;
 mod tutorial;
+mod versions;
 mod visitor;
 mod waiting;
 mod webdriver;
