@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::command::{Command, Handled};
 use super::flashduty::Outgoing;
-use super::hiding::hide;
+use super::hiding::put_on_record;
 use super::{fault, load_event};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::decide::turn::{self, Next, Start, Walk};
@@ -350,13 +350,12 @@ impl Decider {
     }
 
     /// Makes a round durable, and then does what it says.
-    async fn finish(&mut self, mut round: Round, now: Timestamp) -> Result<(), EngineError> {
+    async fn finish(&mut self, round: Round, now: Timestamp) -> Result<(), EngineError> {
         if !round.records.is_empty() {
             let redactor = self.outgoing.redactor.load_full();
-            round.records.iter_mut().for_each(|record| hide(record, &redactor));
             let queued = |record: &&Record| matches!(record, Record::WriteBackQueued { .. });
             let queued: Vec<Record> = round.records.iter().filter(queued).cloned().collect();
-            self.journal.append_folded(now, round.records).await?;
+            put_on_record(&self.journal, &redactor, now, round.records).await?;
             queued.iter().for_each(|record| self.outgoing.hand_on(now, record));
         }
         for intent in round.intents {
