@@ -416,6 +416,14 @@ fn exchange(mut stream: impl Read + Write, request: &[u8]) -> std::io::Result<(u
     Ok((status, rest.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
 }
 
+/// All records of a journal as they lie on disk, without the bodies of pushes.
+pub(crate) fn records(journal: &Path) -> String {
+    let db = rusqlite::Connection::open(journal).unwrap();
+    let mut select = db.prepare("SELECT data FROM record ORDER BY seq").unwrap();
+    let lines = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    lines.collect::<Result<Vec<String>, _>>().unwrap().join("\n")
+}
+
 /// A new incident.
 pub(crate) fn incident(event: &str, incident: &str) -> Value {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
