@@ -2,10 +2,12 @@ SHELL := /bin/bash
 
 # The commands that people and CI use. `make test` needs Rust and a C compiler; the rest it brings itself.
 
-.PHONY: test setup lint bench demo fmt schema soak fuzz deb try-deb static screenshots paint
+.PHONY: test setup lint bench demo fmt schema soak fuzz fuzz-api deb try-deb static screenshots paint
 
 test: setup
 	cargo test --locked
+	cargo test --locked --features otlp --test it -- traces::
+	cargo test --locked --features otlp --lib -- traces:: config:: schema::
 
 # What tests need from Debian's packages and npm: a real sshd, strace, shellcheck, a browser, axe.
 setup:
@@ -14,6 +16,7 @@ setup:
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features otlp -- -D warnings
 
 fmt:
 	cargo fmt
@@ -41,6 +44,11 @@ soak: setup
 # Each fuzz target with libFuzzer, a minute each. Needs a C++ compiler.
 fuzz:
 	fuzz/run.sh 60
+
+# The admin interface against its own document, by Schemathesis: every check, 200 examples an operation. A minute or two.
+fuzz-api:
+	cargo build --locked
+	fuzz/api.sh 200
 
 demo:
 	cargo run --release --locked -- demo

@@ -15,6 +15,8 @@ mod stop;
 mod wait;
 
 pub use http::HttpError;
+#[cfg(feature = "otlp")]
+pub(crate) use http::describe;
 pub use live::{Live, TAIL_BYTES_MAX, Tail};
 pub use process::StartError;
 pub use ssh::SshSettings;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub isolation: Isolation,
     /// What `ssh` steps need.
     pub ssh: SshSettings,
+    /// Names the spans of steps, so that traces can go on in what they call; none where no traces are sent.
+    pub traces: Option<Arc<crate::report::traces::TraceIds>>,
 }
 
 /// How the processes of steps are kept apart from the daemon and from each other, besides what holds for all of them.
@@ -82,6 +86,8 @@ pub struct Attempt<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// What `stdin: event` gives.
     pub event_body: &'a Bytes,
+    /// The span of this try in the form of W3C; none where it is not traced.
+    pub traceparent: Option<&'a str>,
     /// How long it may take.
     pub timeout: Duration,
     /// Says when to end early.

@@ -64,6 +64,8 @@ pub struct Config {
     pub admin: Admin,
     /// Logging.
     pub log: Log,
+    /// Where traces go, if they do.
+    pub traces: Option<Traces>,
 }
 
 impl Config {
@@ -79,6 +81,7 @@ impl Config {
         secrets.extend(self.flashduty.as_ref().map(|flashduty| &flashduty.app_key));
         secrets.extend(&self.admin.token);
         secrets.extend(&self.admin.read_token);
+        secrets.extend(self.traces.iter().flat_map(|traces| traces.headers.iter().map(|(_, value)| value)));
         secrets
     }
 }
@@ -244,6 +247,17 @@ pub struct Log {
     pub format: LogFormat,
     /// The least level: `error`, `warn`, `info`, `debug`, `trace`.
     pub level: String,
+}
+
+/// Traces by OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// The URL that takes them.
+    pub endpoint: String,
+    /// Headers of each request, with where their values are kept.
+    pub headers: Vec<(String, SecretRef)>,
+    /// The part of events that is traced, from 0 to 1.
+    pub sample: f64,
 }
 
 /// What a count across rules may be counted by; budgets know no single rule.

@@ -53,6 +53,7 @@ use crate::report::flashduty::{Client, Pace};
 use crate::report::logging::SharedRedactor;
 use crate::report::outbox::{self, Outbox, Room, SharedClient};
 use crate::report::redact::Redactor;
+use crate::report::traces::{self, TraceIds};
 use crate::rule::{Mode, RuleSet};
 use crate::runner::{Runner, Wiring};
 use crate::{action, event, receiver};
@@ -129,6 +130,16 @@ pub enum StartError {
     Recovery(#[from] EngineError),
 }
 
+#[cfg(feature = "otlp")]
+impl From<traces::TargetError> for StartError {
+    fn from(error: traces::TargetError) -> Self {
+        match error {
+            traces::TargetError::Http(error) => Self::Runner(error.into()),
+            other => Self::Secret(other.to_string()),
+        }
+    }
+}
+
 /// A running engine.
 pub struct Engine {
     handle: Handle,
@@ -140,6 +151,8 @@ pub struct Engine {
     janitor: JoinHandle<()>,
     catching_up: JoinHandle<()>,
     watcher: JoinHandle<()>,
+    #[cfg(feature = "otlp")]
+    exporter: Option<traces::Exporter>,
     writer: std::thread::JoinHandle<()>,
     /// Whether the deciding task ended by a panic.
     died: bool,
@@ -167,6 +180,16 @@ impl Engine {
         let fingerprint = options.read_from.unwrap_or_else(|| Inputs::look(&config).fingerprint());
         let seen = watcher::Seen { config: Arc::new(config.clone()), fingerprint };
 
+        let trace_ids = config
+            .traces
+            .as_ref()
+            .map(|wanted| Arc::new(TraceIds::new(&traces::installation(&config.data), wanted.sample)));
+        #[cfg(feature = "otlp")]
+        let trace_target = match &config.traces {
+            Some(wanted) => Some(Arc::new(ArcSwap::from_pointee(traces::Target::of(wanted)?))),
+            None => None,
+        };
+
         let recovered = Recovered::open(&config.data, config.strict_ordering)?;
         // What came after the last record was missed; at a first start nothing was.
         let missed_since = Some(recovered.history.last_at()).filter(|_| recovered.history.last_seq() > 0);
@@ -179,6 +202,8 @@ impl Engine {
                 committed.send_replace(());
             }
         };
+        #[cfg(feature = "otlp")]
+        let untold = recovered.history.last_seq() + 1;
         let (mut history, opened) = recovered
             .start(Arc::clone(&clock), on_commit)
             .map_err(|source| StartError::Io { doing: "start the journal's thread", source })?;
@@ -191,7 +216,8 @@ impl Engine {
         };
         let pace = Arc::new(Pace::new());
         let client: SharedClient = Arc::new(ArcSwapOption::new(flashduty::client(&config, &pace)?));
-        let action_settings = action_settings(&config, &options, redactor.load_full(), client.load_full());
+        let action_settings =
+            action_settings(&config, &options, redactor.load_full(), client.load_full(), trace_ids.clone());
         let room = Room::beside(history.outbox.len());
         let (sender, queued) = mpsc::unbounded_channel();
         let outgoing = Outgoing { sender, room: room.clone(), redactor: Arc::clone(&redactor) };
@@ -272,6 +298,20 @@ impl Engine {
             Arc::clone(&report),
             stopping,
         ));
+        #[cfg(feature = "otlp")]
+        let exporter = match (&trace_ids, &trace_target) {
+            (Some(ids), Some(target)) => Some(traces::Exporter::start(traces::Wiring {
+                journal: journal.path().to_owned(),
+                from: untold,
+                commits: commits.clone(),
+                ids: TraceIds::clone(ids),
+                installation: traces::installation(&config.data),
+                target: Arc::clone(target),
+                redactor: Arc::clone(&redactor),
+                report: Arc::clone(&report),
+            })?),
+            _ => None,
+        };
         let handle = Handle::new(handle::Shared {
             commands,
             journal: journal.clone(),
@@ -292,6 +332,9 @@ impl Engine {
             reload_wanted: tokio::sync::Notify::new(),
             seen: ArcSwap::from_pointee(seen),
             refused_reload: ArcSwapOption::empty(),
+            trace_ids,
+            #[cfg(feature = "otlp")]
+            trace_target,
         });
         Ok(Self {
             webhook,
@@ -302,6 +345,8 @@ impl Engine {
             janitor: tokio::spawn(janitor(handle.clone())),
             catching_up: tokio::spawn(catch_up::at_start(handle.clone(), missed_since)),
             watcher: tokio::spawn(watcher::watch(handle.clone())),
+            #[cfg(feature = "otlp")]
+            exporter,
             writer: opened.writer,
             died: false,
             handle,
@@ -353,6 +398,10 @@ impl Engine {
             && let Err(error) = journal.append(vec![Record::Stopped]).await
         {
             tracing::warn!(%error, "the stop could not be recorded");
+        }
+        #[cfg(feature = "otlp")]
+        if let Some(exporter) = self.exporter {
+            exporter.stop().await;
         }
         journal.close();
         let ended = tokio::task::spawn_blocking(move || self.writer.join().is_ok()).await;
@@ -419,6 +468,7 @@ fn action_settings(
     options: &Options,
     redactor: Arc<Redactor>,
     flashduty: Option<Arc<Client>>,
+    traces: Option<Arc<TraceIds>>,
 ) -> action::Settings {
     action::Settings {
         output_bytes: config.limits.output_bytes,
@@ -432,6 +482,7 @@ fn action_settings(
             cgroups: action::process::Cgroups::find(&config.data),
         },
         ssh: action::SshSettings::of(config),
+        traces,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod outbox;
 mod printable;
 pub mod redact;
+pub mod traces;
 
 pub use metrics::Metrics;
 pub use printable::{printable, printable_json};

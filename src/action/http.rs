@@ -22,6 +22,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections to one host that may wait for a next request.
 const IDLE_PER_HOST_MAX: usize = 8;
 
+/// The header by which traces go on at the other end, as W3C calls it.
+const TRACEPARENT: &str = "traceparent";
+
 /// HTTP requests cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot prepare to make HTTP requests: {0}; are the system's CA certificates installed?")]
@@ -56,7 +59,7 @@ impl Client {
 
     /// Makes the request once.
     pub(super) async fn act(&self, call: &HttpCall, expected: &Expected<'_>, attempt: &Attempt<'_>) -> StepResult {
-        let request = match request(call, &attempt.settings.http_allow) {
+        let request = match request(call, &attempt.settings.http_allow, attempt.traceparent) {
             Ok(request) => request,
             Err(error) => return failed(format!("cannot make the request to {}: {error}", call.authority)),
         };
@@ -90,7 +93,7 @@ impl Client {
 }
 
 /// The request, checked once more against the list: it may have changed since the plan was made.
-fn request(call: &HttpCall, allow: &[String]) -> Result<reqwest::Request, String> {
+fn request(call: &HttpCall, allow: &[String], traceparent: Option<&str>) -> Result<reqwest::Request, String> {
     let url = Url::parse(&call.url).map_err(|error| format!("its URL is not valid: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("its URL is neither http nor https".into());
@@ -110,6 +113,12 @@ fn request(call: &HttpCall, allow: &[String]) -> Result<reqwest::Request, String
     }
     let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| "its method is not valid")?;
     let mut request = reqwest::Request::new(method, url);
+    if let Some(traceparent) = traceparent
+        && let Ok(value) = HeaderValue::from_str(traceparent)
+        && !call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(TRACEPARENT))
+    {
+        request.headers_mut().insert(TRACEPARENT, value);
+    }
     for (name, value) in &call.headers {
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} cannot name a header"))?;
         let mut value = HeaderValue::from_bytes(value.as_bytes())
@@ -186,7 +195,7 @@ impl Answer {
 }
 
 /// What went wrong, without the URL.
-fn describe(error: reqwest::Error) -> String {
+pub(crate) fn describe(error: reqwest::Error) -> String {
     chain(&error.without_url())
 }
 

@@ -165,6 +165,8 @@ fn commandline(order: &Order<'_>, attempt: &Attempt<'_>, cgroup: Option<&RunCgro
         }
     }
     let mut environment = attempt.environment.clone();
+    // Beside the variables of the language, and before those that the step declares.
+    environment.extend(attempt.traceparent.map(|traceparent| ("TRACEPARENT".to_owned(), traceparent.to_owned())));
     environment.extend(order.call.env.iter().map(|(name, value)| (name.clone(), value.clone())));
     environment.insert(RUN_MARK.into(), attempt.run.as_str().into());
     if let Some(name) = environment.keys().find(|name| name.is_empty() || name.contains('=')) {

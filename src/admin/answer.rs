@@ -76,6 +76,17 @@ pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response {
     json(status, &ErrorBody { error: ErrorDetail { code: code.to_owned(), message: message.to_owned() } })
 }
 
+/// Says which methods a path has, as RFC 9110 wants it beside the status.
+pub(super) fn other_method(allowed: &'static str) -> Response {
+    let mut answer = error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        &format!("this path has no such method, but {allowed}"),
+    );
+    answer.headers_mut().insert(warp::http::header::ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
 /// An answer of any type.
 pub(super) fn with(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut answer = Response::new(body.into().into());

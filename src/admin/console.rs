@@ -29,7 +29,7 @@ use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
 use super::access::{Caller, NotLetIn, cookie};
-use super::answer::{Refused, see_other};
+use super::answer::{Refused, other_method, see_other};
 use super::api::ApiError;
 use super::api::state::status_of;
 use super::request::{Head, Pairs, collect};
@@ -88,10 +88,7 @@ where
                 (_, Err(why)) => refuse(&head, &not_let_in(why)),
             };
         }
-        _ => {
-            let message = "this path has no such method";
-            return Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message).json();
-        }
+        _ => return other_method("GET, HEAD, POST"),
     }
     match caller {
         Ok(caller) => page(desk, head, &segments, caller).await,

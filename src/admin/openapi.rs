@@ -87,7 +87,13 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     parameters.extend(endpoint.query.iter().map(|parameter| {
-        let schema = json!({ "type": parameter.kind });
+        // Empty is not given, as for a field of a form.
+        let schema = match parameter.kind {
+            "integer" => json!({ "type": "integer", "minimum": 0, "maximum": super::request::WHOLE_MAX }),
+            "duration" => json!({ "type": "string", "pattern": "^([1-9][0-9]{0,5}(ms|s|m|h|d))?$" }),
+            "head" => json!({ "type": "string", "pattern": "^([0-9]{1,15}:[0-9a-f]{64})?$" }),
+            kind => json!({ "type": kind }),
+        };
         json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema })
     }));
     let mut operation = json!({
@@ -99,7 +105,9 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
     });
     if let (Some(shape), Some(fields)) = (endpoint.body, operation.as_object_mut()) {
         let content = json!({ "application/json": { "schema": shape(generator).to_value() } });
-        fields.insert("requestBody".into(), json!({ "required": false, "content": content }));
+        // What is asked for has defaults, but there is no push by default.
+        let is_required = endpoint.path == "/api/v1/explain";
+        fields.insert("requestBody".into(), json!({ "required": is_required, "content": content }));
     }
     operation
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use warp::Stream;
 use warp::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use warp::http::{HeaderMap, Method};
@@ -100,10 +101,25 @@ impl Head {
     }
 }
 
+/// The largest number that is taken: JSON carries it without loss wherever it is read, and the journal can have it.
+pub(super) const WHOLE_MAX: u64 = 1 << 53;
+
+/// A whole number of at most [`WHOLE_MAX`], also where it is written `5.0`: JSON Schema calls that an integer too.
+pub(super) fn whole<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(reader)? else { return Ok(None) };
+    let of_float = || number.as_f64().filter(|it| it.fract() == 0.0 && (0.0..=WHOLE_MAX as f64).contains(it));
+    let whole = number.as_u64().or_else(|| of_float().map(|it| it as u64)).filter(|whole| *whole <= WHOLE_MAX);
+    whole.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is no whole number from 0 to {WHOLE_MAX}")))
+}
+
 /// A small JSON body read into a type; none at all stands for the defaults.
 pub(super) fn from_json<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     if body.is_empty() {
         return Ok(T::default());
+    }
+    // A list would be read as the fields in their order.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err("the body is no JSON object".into());
     }
     serde_json::from_slice(body).map_err(|error| format!("the body cannot be read: {error}"))
 }
@@ -129,9 +145,11 @@ impl Pairs {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// The number behind a name.
+    /// The number behind a name, at most [`WHOLE_MAX`].
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, String> {
-        self.text(name).map(|text| text.parse().map_err(|_| format!("`{name}` is no number"))).transpose()
+        let number = |text: &String| text.parse().ok().filter(|number| *number <= WHOLE_MAX);
+        let no_number = || format!("`{name}` is no whole number from 0 to {WHOLE_MAX}");
+        self.0.get(name).map(|text| number(text).ok_or_else(no_number)).transpose()
     }
 
     /// Whether the name is there, alone or with `true` or `1`.

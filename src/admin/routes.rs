@@ -15,7 +15,7 @@ use warp::http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 
 use super::access::{Access, NotLetIn, Proof, Role};
-use super::answer::{Refused, error, protect};
+use super::answer::{Refused, error, other_method, protect};
 use super::console;
 use super::request::{BodyError, Head, collect};
 use super::stream::STREAMS_MAX;
@@ -128,9 +128,7 @@ where
     };
     let (endpoint, parameters) = match table::find(&head.method, &segments) {
         Found::Endpoint(endpoint, parameters) => (endpoint, parameters),
-        Found::OtherMethod => {
-            return error(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has no such method");
-        }
+        Found::OtherMethod(allowed) => return other_method(allowed),
         Found::Nothing => return nothing().json(),
     };
     if endpoint.needs == Needs::Act {

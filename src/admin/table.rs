@@ -74,7 +74,7 @@ pub(super) enum Answers {
 pub(super) struct Parameter {
     /// Its name.
     pub(super) name: &'static str,
-    /// `integer`, `string` or `boolean`.
+    /// `integer`, `string`, `boolean`, or a text of a form: `duration`, `head`.
     pub(super) kind: &'static str,
     /// What it does.
     pub(super) about: &'static str,
@@ -95,6 +95,14 @@ impl Method {
         match self {
             Self::Get => "get",
             Self::Post => "post",
+        }
+    }
+
+    /// What `Allow` says where a path has it alone.
+    pub(super) fn allowed(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
         }
     }
 }
@@ -126,8 +134,8 @@ pub(super) struct Endpoint {
 pub(super) enum Found {
     /// An entry, and what stands for its `{…}`.
     Endpoint(&'static Endpoint, Vec<String>),
-    /// The path is there, the method is not.
-    OtherMethod,
+    /// The path is there, the method is not; these are.
+    OtherMethod(&'static str),
     /// Nothing.
     Nothing,
 }
@@ -145,7 +153,7 @@ pub(super) fn find(method: &http::Method, segments: &[String]) -> Found {
         if method.as_str().eq_ignore_ascii_case(endpoint.method.name()) {
             return Found::Endpoint(endpoint, parameters);
         }
-        found = Found::OtherMethod;
+        found = Found::OtherMethod(endpoint.method.allowed());
     }
     found
 }

@@ -8,6 +8,7 @@ mod network;
 mod schedule;
 mod secrets;
 mod sources;
+mod traces;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -148,6 +149,7 @@ fn read_config(doc: &Doc, file: PathBuf, places: &RefCell<Places>) -> Option<Con
         listeners::admin(&reader, node, listen, &mut admin);
     }
     let log = fields.get("log").map_or_else(default_log, |node| log(doc, node));
+    let traces = fields.get("traces").and_then(|node| traces::read(&reader, node));
     fields.close();
 
     Some(Config {
@@ -169,6 +171,7 @@ fn read_config(doc: &Doc, file: PathBuf, places: &RefCell<Places>) -> Option<Con
         retention,
         admin,
         log,
+        traces,
         base,
     })
 }
@@ -270,6 +273,16 @@ fn log(doc: &Doc, node: &Node) -> Log {
     }
     fields.close();
     read
+}
+
+/// Whether a URL stays on this machine.
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Whether a value is a mapping, for keys that may also be a word.

@@ -65,6 +65,11 @@ pub(super) struct Shared {
     pub(super) reload_wanted: Notify,
     pub(super) seen: ArcSwap<Seen>,
     pub(super) refused_reload: ArcSwapOption<RefusedReload>,
+    /// Names traces, where they are sent.
+    pub(super) trace_ids: Option<Arc<crate::report::traces::TraceIds>>,
+    /// Where they are sent.
+    #[cfg(feature = "otlp")]
+    pub(super) trace_target: Option<crate::report::traces::SharedTarget>,
 }
 
 /// What was done, with the reason that a person gave for it.

@@ -91,6 +91,14 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     let client = super::flashduty::client(&config, &handle.shared.pace)
         .map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
+    #[cfg(feature = "otlp")]
+    let target = config
+        .traces
+        .as_ref()
+        .map(crate::report::traces::Target::of)
+        .transpose()
+        .map_err(|error| ReloadError::Unusable(error.to_string()))?;
+
     let old = handle.config();
     let needs_restart = [
         ("listen", old.listen != config.listen && handle.options().listen.is_none()),
@@ -98,6 +106,10 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
         ("admin.socket", old.admin.socket != config.admin.socket),
         ("admin.listen", old.admin.listen != config.admin.listen),
         ("log", old.log != config.log),
+        (
+            "traces",
+            old.traces.as_ref().map(|traces| traces.sample) != config.traces.as_ref().map(|traces| traces.sample),
+        ),
         ("ordering", old.strict_ordering != config.strict_ordering),
     ];
     let needs_restart: Vec<String> =
@@ -108,7 +120,17 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     // The new secrets are hidden before anything can use them.
     shared.redactor.store(Arc::new(redactor));
     shared.client.store(client.clone());
-    shared.runner.reconfigure(super::action_settings(&config, handle.options(), shared.redactor.load_full(), client));
+    shared.runner.reconfigure(super::action_settings(
+        &config,
+        handle.options(),
+        shared.redactor.load_full(),
+        client,
+        shared.trace_ids.clone(),
+    ));
+    #[cfg(feature = "otlp")]
+    if let (Some(shared), Some(target)) = (&shared.trace_target, target) {
+        shared.store(Arc::new(target));
+    }
     handle.put_in_force(in_force.clone()).await?;
     shared.report.in_force(&in_force.rules);
     shared.receiver_settings.store(Arc::new(settings));

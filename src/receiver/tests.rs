@@ -37,6 +37,7 @@ pub(super) fn config(folder: &Path) -> Config {
     std::fs::write(&secret, TOKEN).unwrap();
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     Config {
+        traces: None,
         file: folder.join("stanch.yaml"),
         base: folder.into(),
         listen: "127.0.0.1:8080".parse().unwrap(),

@@ -37,8 +37,11 @@ pub fn init(log: &Log, redactor: SharedRedactor) -> Result<Logging, String> {
         LogFormat::Auto => io::stderr().is_terminal(),
     };
     let (sink, writing) = Sink::start(io::stderr()).map_err(|error| format!("cannot set up logging: {error}"))?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(Redacting { redactor, sink });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(Redacting {
+        redactor,
+        sink,
+        is_journal: is_journal(),
+    });
     let done = if is_human {
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         builder.with_ansi(colour).try_init()
@@ -62,6 +65,25 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 struct Redacting {
     redactor: SharedRedactor,
     sink: Arc<Sink<Stderr>>,
+    /// Whether journald reads what is written, and takes the level of a line from its beginning.
+    is_journal: bool,
+}
+
+/// Whether standard error is the connection to journald that systemd made, as `JOURNAL_STREAM` names it.
+fn is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    // A variable that was passed on to where standard error is another one says nothing.
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// The level as syslog counts it, in the form that journald takes off the line again.
+fn priority(level: Level) -> &'static [u8] {
+    match level {
+        Level::ERROR => b"<3>",
+        Level::WARN => b"<4>",
+        Level::INFO => b"<6>",
+        Level::DEBUG | Level::TRACE => b"<7>",
+    }
 }
 
 /// One line, which goes to the sink as a whole when it is complete.
@@ -79,7 +101,11 @@ impl<'w> MakeWriter<'w> for Redacting {
     }
 
     fn make_writer_for(&'w self, metadata: &Metadata<'_>) -> Line<'w> {
-        self.line(*metadata.level() <= Level::WARN)
+        let mut line = self.line(*metadata.level() <= Level::WARN);
+        if self.is_journal {
+            line.text.extend_from_slice(priority(*metadata.level()));
+        }
+        line
     }
 }
 

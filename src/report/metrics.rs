@@ -63,6 +63,13 @@ pub struct CatchUpLabels {
     pub outcome: &'static str,
 }
 
+/// Labels of `stanch_trace_spans_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TraceLabels {
+    /// `sent`, `refused` by the collector, or `dropped` because it could not be reached for too long.
+    pub outcome: &'static str,
+}
+
 /// Every metric.
 #[derive(Debug)]
 pub struct Metrics {
@@ -111,6 +118,10 @@ pub struct Metrics {
     pub writeback_waiting: Gauge,
     /// Incidents that were asked for, by what became of them.
     pub catch_up: Family<CatchUpLabels, Counter>,
+    /// Spans by what became of them.
+    pub trace_spans: Family<TraceLabels, Counter>,
+    /// Records of which no spans were made, because the collector was too far behind.
+    pub trace_records_skipped: Counter,
 }
 
 impl Metrics {
@@ -140,6 +151,8 @@ impl Metrics {
             writeback: Family::default(),
             writeback_waiting: Gauge::default(),
             catch_up: Family::default(),
+            trace_spans: Family::default(),
+            trace_records_skipped: Counter::default(),
         };
         metrics.register();
         // A counter that appears with the first failure is one whose rise nobody sees.
@@ -200,6 +213,12 @@ impl Metrics {
         registry.register("writeback", "Calls that write back to Flashduty, by outcome", self.writeback.clone());
         registry.register("writeback_waiting", "Write-backs that wait or are sent", self.writeback_waiting.clone());
         registry.register("catch_up", "Incidents that were asked for, by what became of them", self.catch_up.clone());
+        registry.register("trace_spans", "Spans of traces, by what became of them", self.trace_spans.clone());
+        registry.register(
+            "trace_records_skipped",
+            "Records of which no spans were made, because the collector was too far behind",
+            self.trace_records_skipped.clone(),
+        );
     }
 
     /// The text that Prometheus reads.

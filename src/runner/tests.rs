@@ -174,6 +174,7 @@ impl Case {
                 own_program: "/proc/self/exe".into(),
                 isolation: Default::default(),
                 ssh: SshSettings::default(),
+                traces: None,
             },
         });
         Self { folder, rules, list, told, runner: runner.expect("it is made ready") }

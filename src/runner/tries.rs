@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::now::Place;
 use super::walk::{At, Walk};
 use super::{name, retry};
-use crate::action::{Attempt, Expected};
+use crate::action::{Attempt, Expected, Settings};
 use crate::chance::chance;
 use crate::journal::record::{EachPlace, Record, StepEnd, StepResult};
 use crate::journal::{RecordSink, Refused};
 use crate::plan::Call;
+use crate::report::traces::Place as Span;
 use crate::rule::step::Action;
 
 impl<S: RecordSink> Walk<S> {
@@ -100,18 +101,29 @@ impl<S: RecordSink> Walk<S> {
             | Action::Each(_) => Expected { status: &[], when: None },
         };
         let timeout = at.window.map_or(at.step.timeout, |window| at.step.timeout.min(window.left()));
+        let traceparent = self.traceparent(at, attempt, &settings);
         let (step, each) = self.place(at);
         let going = self.now.begin(Place { phase: at.phase, step, each, attempt });
         let attempt = Attempt {
             run: &self.intent.run,
             environment: &self.environment,
             event_body: &self.intent.event.body,
+            traceparent: traceparent.as_deref(),
             timeout,
             stop: &self.stop,
             live: &going.what.live,
             settings: &settings,
         };
         self.shared.actor.act(call, &expected, &attempt).await
+    }
+
+    /// The span of a try, where it is traced.
+    fn traceparent(&self, at: At<'_>, attempt: u32, settings: &Settings) -> Option<String> {
+        let traces = settings.traces.as_ref()?;
+        let (step, each) = self.place(at);
+        let run = &self.intent.run;
+        let span = Span::Step { run, phase: at.phase, step, each: each.as_ref(), attempt };
+        traces.traceparent(&self.intent.event.id, span)
     }
 
     /// Which step of its phase, and which one inside that.

@@ -12,7 +12,7 @@ use stanch::cli::EXIT_CODES;
 use stanch::guard;
 use stanch::journal::record::RunEnd;
 use stanch::report::Metrics;
-use stanch::report::metrics::{CatchUpLabels, DecisionLabels, EventLabels, RunLabels, WritebackLabels};
+use stanch::report::metrics::{CatchUpLabels, DecisionLabels, EventLabels, RunLabels, TraceLabels, WritebackLabels};
 use stanch::rule::diagnostic::{CODES, Format, render};
 use stanch::rule::load::load;
 use stanch::rule::sandbox::FUNCTIONS;
@@ -146,6 +146,7 @@ fn every_metric_is_listed_and_no_other() {
     metrics.runs.get_or_create(&RunLabels { rule: "a".into(), state: "succeeded" }).inc();
     metrics.writeback.get_or_create(&WritebackLabels { call: "a", outcome: "a" }).inc();
     metrics.catch_up.get_or_create(&CatchUpLabels { outcome: "a" }).inc();
+    metrics.trace_spans.get_or_create(&TraceLabels { outcome: "a" }).inc();
     let exposed = metrics.text();
     let known: BTreeSet<String> = exposed
         .lines()

@@ -63,6 +63,8 @@ mod stream;
 mod support;
 mod sweep;
 mod test_command;
+#[cfg(feature = "otlp")]
+mod traces;
 mod tutorial;
 mod visitor;
 mod waiting;

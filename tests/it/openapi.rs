@@ -200,3 +200,27 @@ fn a_check_tells_what_is_wrong_on_disk_and_changes_nothing() {
     let status = ask(addr, "GET", "/api/v1/status", &headers, "").json();
     assert_eq!((&status["generation"], &status["rules"]), (&json!(1), &json!(2)));
 }
+
+#[test]
+fn what_a_fuzzer_found_is_refused() {
+    let (daemon, addr) = daemon();
+    let token = bearer(ADMIN);
+    let headers = [("authorization", &*token), ("content-type", "application/json")];
+    assert_eq!(ask(addr, "POST", "/api/v1/pause", &headers, "{}").status, 200);
+    // None of these may stand for everything.
+    for body in ["[null,null]", r#"{"rule":""}"#, r#"{"channel":" "}"#, r#"{"rule":"a","channel":"b"}"#] {
+        assert_eq!(ask(addr, "POST", "/api/v1/resume", &headers, body).status, 400, "{body}");
+    }
+    for body in [r#"{"for_ms":9007199254740993}"#, r#"{"for_ms":1.5}"#, r#"{"for_ms":-1}"#] {
+        assert_eq!(ask(addr, "POST", "/api/v1/pause", &headers, body).status, 400, "{body}");
+    }
+    for after in ["18446744073709551614", "9007199254740993", "-1", ""] {
+        let answer = ask(addr, "GET", &format!("/api/v1/audit/export?after={after}"), &headers, "");
+        assert_eq!(answer.status, 400, "{after}: {}", answer.body);
+    }
+    let other = ask(addr, "DELETE", "/api/v1/pause", &headers, "");
+    assert_eq!((other.status, other.header("allow")), (405, "POST"));
+    let status = ask(addr, "GET", "/api/v1/status", &headers, "").json();
+    assert!(!status["paused"].is_null() && status["paused"] != json!(false), "{status}");
+    drop(daemon);
+}

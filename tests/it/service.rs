@@ -4,7 +4,9 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
-use super::support::{Folder, UNCONCERNED, wait_for};
+use serde_json::json;
+
+use super::support::{Folder, UNCONCERNED, incident, wait_for, with};
 
 /// The most that `systemd-analyze security` may find, in tenths of its points (0 is a sealed box, 100 an open one).
 const EXPOSURE_MAX: &str = "15";
@@ -78,4 +80,32 @@ fn the_shipped_config_and_rule_pass_their_checks() {
         let said = [&*output.stdout, &*output.stderr].concat();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&said));
     }
+}
+
+#[test]
+fn journald_learns_the_level_of_each_line_and_what_is_left_is_json() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = Folder::with_rules(UNCONCERNED);
+    // What the daemon writes to is this file, so its device and inode are what systemd would name.
+    std::fs::write(folder.path("log"), "").unwrap();
+    let log = std::fs::metadata(folder.path("log")).unwrap();
+    let stream = format!("{}:{}", log.dev(), log.ino());
+    let daemon = folder.env("JOURNAL_STREAM", &stream).start();
+    let bad = with(incident("e-1", "inc-1"), &[("/event_id", json!("\u{202e}\u{1b}[31m"))]);
+    assert_eq!(daemon.push(&bad).0, 400);
+    daemon.accept(&with(incident("e-2", "inc-2"), &[("/incident/title", json!("\u{202e}\u{9b}31m<3>{\n"))]));
+    let log = daemon.stop().read("log");
+    let mut levels = std::collections::BTreeSet::new();
+    for line in log.lines() {
+        let (level, text) =
+            line.strip_prefix('<').and_then(|rest| rest.split_once('>')).unwrap_or_else(|| panic!("{line}"));
+        let told: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(!text.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)), "{line}");
+        levels.insert((level.to_owned(), told["level"].as_str().unwrap().to_owned()));
+    }
+    let pairs = [("4", "WARN"), ("6", "INFO")].map(|(level, word)| (level.to_owned(), word.to_owned()));
+    assert_eq!(levels.into_iter().collect::<Vec<_>>(), pairs);
+    // Where standard error is something else, no line begins with a level.
+    let elsewhere = Folder::with_rules(UNCONCERNED).env("JOURNAL_STREAM", "1:1").start().stop().read("log");
+    assert!(elsewhere.lines().all(|line| line.starts_with('{')), "{elsewhere}");
 }

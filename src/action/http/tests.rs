@@ -26,6 +26,7 @@ impl Peer {
     async fn new() -> Self {
         let server = MockServer::start().await;
         let settings = Settings {
+            traces: None,
             output_bytes: 64 * 1024,
             flashduty: None,
             run_link: None,
@@ -75,6 +76,7 @@ impl Peer {
             run: &RunId::new("r-test"),
             environment: &BTreeMap::new(),
             event_body: &Bytes::new(),
+            traceparent: None,
             timeout: self.timeout,
             stop,
             live: &crate::action::Live::default(),

@@ -139,7 +139,7 @@ async fn connect(
         allow_sudo: false,
     };
     let order = Order { program: Path::new(SSH), args, call: &process, manner: Manner::Background };
-    let as_connection = Attempt { run: &mark(name), environment: &environment, ..*attempt };
+    let as_connection = Attempt { run: &mark(name), environment: &environment, traceparent: None, ..*attempt };
     let mut result = starter.run(order, &as_connection).await;
     let why = match result.end {
         StepEnd::Succeeded => return Ok(()),

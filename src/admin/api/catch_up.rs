@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use warp::reply::Response;
 
 use super::{ApiError, answer};
-use crate::admin::request::from_json;
+use crate::admin::request::{from_json, whole};
 use crate::admin::table::Call;
 
 /// How far back a catch-up goes that does not say.
@@ -18,7 +18,8 @@ const SINCE_DEFAULT: Duration = Duration::from_secs(3_600);
 #[serde(deny_unknown_fields)]
 pub struct CatchUpRequest {
     /// How far back, in milliseconds; an hour unless given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(max = 9_007_199_254_740_992_u64))]
     pub since_ms: Option<u64>,
 }
 

@@ -27,12 +27,26 @@ pub struct Answer {
 
 /// A push, as Flashduty sends it.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("anyOf" = [
+    { "required": ["incident"], "properties": { "incident": {
+        "type": "object",
+        "required": ["incident_id"],
+        "properties": { "incident_id": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$" } },
+    } } },
+    { "required": ["alert"], "properties": { "alert": {
+        "type": "object",
+        "required": ["alert_id"],
+        "properties": { "alert_id": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$" } },
+    } } },
+]))]
 pub struct Push {
     /// The event's id; one is derived from the body where there is none.
     #[serde(rename = "event_id")]
+    #[schemars(regex(pattern = "^[A-Za-z0-9_.:-]{1,128}$"))]
     pub id: Option<String>,
     /// The event's type.
     #[serde(rename = "event_type")]
+    #[schemars(regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]{0,64}$"))]
     pub kind: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use warp::reply::Response;
 
 use super::{ApiError, answer};
 use crate::admin::answer::Done;
-use crate::admin::request::from_json;
+use crate::admin::request::{from_json, whole};
 use crate::admin::table::Call;
 use crate::admin::views::{PauseView, RefusedReloadView, StatusView};
 use crate::engine::Handle;
@@ -22,21 +22,25 @@ pub(in crate::admin) const REASON_CHARS_MAX: usize = 500;
 /// What a pause asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{ "properties": { "rule": { "type": "null" } } }, { "properties": { "channel": { "type": "null" } } }]))]
 pub struct PauseRequest {
     /// Why.
     #[serde(default)]
     pub reason: Option<String>,
     /// How long, in milliseconds; until it is resumed unless given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(max = 9_007_199_254_740_992_u64))]
     pub for_ms: Option<u64>,
     /// Also end what runs.
     #[serde(default)]
     pub now: bool,
     /// Only this rule.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub rule: Option<String>,
     /// Only this channel, by its id or its name.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub channel: Option<String>,
     /// Who asks, where the connection does not tell.
     #[serde(default)]
@@ -46,12 +50,15 @@ pub struct PauseRequest {
 /// What a resume asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{ "properties": { "rule": { "type": "null" } } }, { "properties": { "channel": { "type": "null" } } }]))]
 pub struct ResumeRequest {
     /// Only this rule.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub rule: Option<String>,
     /// Only this channel, as it was paused.
     #[serde(default)]
+    #[schemars(regex(pattern = r"\S"))]
     pub channel: Option<String>,
     /// Who asks, where the connection does not tell.
     #[serde(default)]
@@ -129,6 +136,13 @@ pub(in crate::admin) async fn resume_by(handle: &Handle, request: ResumeRequest,
 
 /// What a pause is of.
 fn scope(rule: Option<String>, channel: Option<String>) -> Result<PauseScope, ApiError> {
+    // An empty name must not stand for everything.
+    let is_empty = |name: &Option<String>| name.as_ref().is_some_and(|name| name.trim().is_empty());
+    if is_empty(&rule) || is_empty(&channel) {
+        return Err(ApiError::BadRequest(
+            "the rule or channel has no name: leave it out if everything is meant".into(),
+        ));
+    }
     match (reason(rule)?, reason(channel)?) {
         (None, None) => Ok(PauseScope::Everything),
         (Some(rule), None) => Ok(PauseScope::Rule(RuleId::new(rule))),

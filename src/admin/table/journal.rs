@@ -8,7 +8,7 @@ pub(super) static ENTRIES: &[Endpoint] = &[
     Endpoint {
         query: &[Parameter {
             name: "head",
-            kind: "string",
+            kind: "head",
             about: "a head that was kept elsewhere, as `SEQ:HASH`: the chain must still hold it",
         }],
         errors: &[400, 503],

@@ -16,7 +16,7 @@ pub(super) static ENTRIES: &[Endpoint] = &[
         query: &[
             Parameter {
                 name: "since",
-                kind: "string",
+                kind: "duration",
                 about: "only events of this time before the newest one: 12h, 7d; 7d unless given, at most 31d",
             },
             Parameter {
@@ -26,7 +26,7 @@ pub(super) static ENTRIES: &[Endpoint] = &[
             },
             Parameter {
                 name: "run_takes",
-                kind: "string",
+                kind: "duration",
                 about: "how long each run is taken to last: 30s, 5m; no time unless given",
             },
         ],

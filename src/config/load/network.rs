@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::{Doc, Fields, Node, Reader, codes};
+use super::{Doc, Fields, Node, Reader, codes, is_loopback};
 use crate::config::FLASHDUTY_ADDRESSES;
 use crate::rule::yaml::values::LIST_MAX;
 
@@ -111,12 +111,6 @@ fn authority(doc: &Doc, node: &Node, text: &str) -> Option<String> {
 pub(super) fn api(doc: &Doc, node: &Node) -> Option<String> {
     let text = doc.text(node, "`api`")?;
     let parsed = url::Url::parse(text).ok();
-    let is_loopback = |url: &url::Url| match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
     match parsed {
         Some(url) if url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url) => {
             Some(text.trim_end_matches('/').to_owned())

@@ -73,6 +73,7 @@ codes! {
     SYMLINK_SKIPPED = "symlink-skipped": "A symbolic link that leads out of the folder was not followed.";
     NETWORK = "network": "An address or network is not valid, or has host bits set.";
     DENIES_ALL = "denies-all": "A source admits no address at all.";
+    BUILD_LACKS = "build-lacks": "The config asks for something that this build of the program does not have.";
     SECRET = "secret": "A secret is written out, or names no place where it is kept.";
     SECRET_UNUSABLE = "secret-unusable": "A secret cannot be read where the config says, or is too short.";
     TLS_UNUSABLE = "tls-unusable": "The certificate or the key of the listener cannot be used.";

@@ -46,6 +46,7 @@ pub(super) fn file() -> Mapping {
             key("retention", defined("retention"), "How long records are kept."),
             key("admin", defined("admin"), "Where the admin interface listens."),
             key("log", defined("log"), "Logging."),
+            key("traces", defined("traces"), "Traces by OTLP over HTTP; needs a build with the feature `otlp`."),
         ],
     )
 }
@@ -54,7 +55,7 @@ pub(super) fn add(schema: &mut Schema) {
     schema.mapping(
         "secret",
         Mapping::new(
-            &["`secret`", "`previous`", "`app_key`", "`admin.token`"],
+            &["`secret`", "`previous`", "`app_key`", "`admin.token`", "a value of `traces.headers`"],
             "Where a secret is kept. It never stands in the config.",
             vec![
                 key("file", defined("text"), "A file, readable by its owner alone.").example("secrets/webhook-token"),
@@ -116,6 +117,25 @@ pub(super) fn add(schema: &mut Schema) {
             vec![
                 key("format", words(["auto", "human", "json"]), "How lines look.").default("auto"),
                 key("level", words(["error", "warn", "info", "debug", "trace"]), "The least level.").default("info"),
+            ],
+        ),
+    );
+    schema.mapping(
+        "traces",
+        Mapping::new(
+            &["`traces`"],
+            "Traces by OTLP over HTTP.",
+            vec![
+                key("endpoint", defined("text"), "The URL that takes them, path included.")
+                    .required()
+                    .example("http://127.0.0.1:4318/v1/traces"),
+                key("headers", named(defined("secret"), 16), "Headers, with where their values are kept."),
+                key(
+                    "sample",
+                    json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+                    "The part of events that is traced.",
+                )
+                .default(1.0),
             ],
         ),
     );

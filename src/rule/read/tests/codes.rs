@@ -72,6 +72,7 @@ const OF_THE_CONFIG: &[&str] = &[
     "auth-missing",
     "auth-none-public",
     "admin-token",
+    "build-lacks",
 ];
 
 /// Codes that need a journal, tested below.
