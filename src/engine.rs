@@ -18,6 +18,7 @@ mod fault;
 mod flashduty;
 mod handle;
 mod hiding;
+mod periodic;
 mod planner;
 mod recovery;
 mod reload;

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::console::pages;
+use crate::console_pages::pages;
 use crate::support::{Daemon, Folder, TOKEN, incident, records, wait_for, with};
 use crate::visitor::{ADMIN, READER, Visitor, ask, bearer, with_console};
 
