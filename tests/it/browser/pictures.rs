@@ -10,20 +10,25 @@ fn screenshots() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     std::fs::create_dir_all(&folder).unwrap();
     let browser = Browser::start();
-    browser.look(1280, 860, Scheme::Light);
-    browser.open(&format!("http://{addr}/login"));
-    log_in(&browser);
-    for (name, path) in pages(addr) {
+    let take = |name: &str, path: &str, text: &str| {
         for (suffix, width, height, scheme) in [("", 1280, 860, Scheme::Light), ("-phone", 390, 844, Scheme::Dark)] {
             // Its charts and tables stand below each other.
             let height = if name == "backtest" && suffix.is_empty() { 1640 } else { height };
             browser.look(width, height, scheme);
             browser.open(&format!("http://{addr}{path}"));
-            browser.wait_for_text("Seen by");
+            browser.wait_for_text(text);
             browser.script("document.getAnimations().forEach((one) => one.finish())");
             browser.screenshot(&folder.join(format!("console-{name}{suffix}.png")));
         }
+    };
+    take("login", "/login", "Log in");
+    log_in(&browser);
+    for (name, path) in pages(addr) {
+        take(name, &path, "Seen by");
     }
+    daemon.folder.write("hold", "", 0o644);
+    push(&daemon, "e-disk-8", 8, "db-08 / disk full: /var/lib at 95 %", "disk full", "db-08");
+    take("run-live", &format!("/runs/{}", run_of(addr, "e-disk-8")), "removed /var/log/app.log.3");
 }
 
 #[test]
