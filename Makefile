@@ -55,12 +55,12 @@ demo:
 
 # The pictures of the documents, by the browser of the tests.
 screenshots: setup
-	cargo test --locked --test it -- --ignored browser::screenshots
+	cargo test --locked --test it -- --ignored browser::pictures::screenshots
 	for picture in docs/images/console-*.png; do cp "$${CARGO_TARGET_DIR:-target}/tmp/screenshots/$${picture##*/}" docs/images/; done
 
 # First paint of the console's pages over a journal with 100,000 runs. Takes about two minutes; see docs/performance.md.
 paint: setup
-	cargo test --locked --test it -- --ignored --nocapture browser::first_paint
+	cargo test --locked --test it -- --ignored --nocapture browser::pictures::first_paint
 
 # The Debian package, in target/debian. cargo-deb comes from crates.io into the target folder, in the version that was tried.
 CARGO_DEB_VERSION := 3.8.0

@@ -19,6 +19,7 @@ mod fault;
 mod flashduty;
 mod handle;
 mod hiding;
+mod periodic;
 mod planner;
 mod recovery;
 mod reload;
@@ -139,7 +140,7 @@ impl Engine {
         let outgoing = Outgoing { sender, room: room.clone(), redactor: Arc::clone(&redactor) };
         let now = clock.now();
         history.apply(history.last_seq(), now, &started);
-        journal.append_folded(now, vec![started]).await?;
+        hiding::put_on_record(&journal, &redactor.load_full(), now, vec![started]).await?;
         let reader = Reader::open(journal.path())?;
         let recovery = recovery::Recovery {
             journal: &journal,

@@ -76,6 +76,11 @@ impl Budget {
         CallOff(Arc::clone(&self.called_off))
     }
 
+    /// Whether whoever waited is gone.
+    pub fn is_called_off(&self) -> bool {
+        self.called_off.load(Ordering::Relaxed)
+    }
+
     /// Refuses so many records where they are too many.
     fn admit(&self, records: u64) -> Result<(), ReplayError> {
         if records > self.records_max {
@@ -87,7 +92,7 @@ impl Budget {
     /// Says whether the record `at` may still be gone over.
     fn check(&self, at: u64) -> Result<(), ReplayError> {
         let after = self.watch.elapsed();
-        if after >= self.within || self.called_off.load(Ordering::Relaxed) {
+        if after >= self.within || self.is_called_off() {
             return Err(ReplayError::Cut { after, at });
         }
         Ok(())

@@ -8,6 +8,7 @@
 //! event that it saw.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
@@ -110,7 +111,7 @@ async fn follow(
     .await?;
     // At once, so that the client knows that it is listened to before anything happens.
     send(events, Event::default().comment("following").retry(RETRY)).await?;
-    let mut output = run.map(|run| Following { handle: desk.handle.clone(), run, told_bytes: 0 });
+    let mut output = run.map(|run| Following::new(desk.handle.clone(), run));
     loop {
         commits.mark_unchanged();
         let (back, changes) = blocking(move || read(reader, cursor)).await?;
@@ -121,6 +122,10 @@ async fn follow(
             send(events, event(&change, &desk.handle.redactor().load())).await?;
         }
         if is_full {
+            // There is more to read at once, which under a storm may be so for long.
+            if let Some(more) = output.as_mut().and_then(Following::due) {
+                send(events, more).await?;
+            }
             continue;
         }
         wait(&mut commits, desk.stopping.clone(), output.as_mut(), events).await?;
@@ -146,21 +151,19 @@ async fn wait(
 ) -> Result<(), Ended> {
     let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
     loop {
-        let look = async {
-            match &output {
-                Some(_) => tokio::time::sleep(LOOK_EVERY).await,
+        let more = async {
+            match &mut output {
+                Some(output) => output.more().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            changed = commits.changed() => return changed.map_err(|_| Ended::Stopping),
+            // What is looked for twice a second comes before commits, which may come without end.
+            biased;
             () = stopped(&mut stopping) => return Err(Ended::Stopping),
             () = events.closed() => return Err(Ended::Gone),
-            () = look => {
-                if let Some(more) = output.as_mut().and_then(|output| output.more()) {
-                    send(events, more).await?;
-                }
-            }
+            more = more => send(events, more).await?,
+            changed = commits.changed() => return changed.map_err(|_| Ended::Stopping),
             _ = heartbeat.tick() => send(events, Event::default().comment("alive")).await?,
         }
     }
@@ -170,13 +173,37 @@ async fn wait(
 struct Following {
     handle: Handle,
     run: RunId,
+    /// When it is looked for. One for as long as the stream lasts: begun anew at each commit, it would never come due
+    /// while the engine is busy.
+    looks: tokio::time::Interval,
     /// How much of it was there when it was told last.
     told_bytes: u64,
 }
 
 impl Following {
-    /// What to tell, where there is more than before or something else.
-    fn more(&mut self) -> Option<Event> {
+    fn new(handle: Handle, run: RunId) -> Self {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { handle, run, looks, told_bytes: 0 }
+    }
+
+    /// Resolves at the next look that finds more than before, or something else. Loses nothing where it is dropped.
+    async fn more(&mut self) -> Event {
+        loop {
+            self.looks.tick().await;
+            if let Some(more) = self.look() {
+                return more;
+            }
+        }
+    }
+
+    /// The same without waiting: none where it is not time to look.
+    fn due(&mut self) -> Option<Event> {
+        let is_due = self.looks.poll_tick(&mut Context::from_waker(Waker::noop())).is_ready();
+        if is_due { self.look() } else { None }
+    }
+
+    fn look(&mut self) -> Option<Event> {
         let printed_bytes = self.handle.printed_bytes(&self.run);
         if printed_bytes == self.told_bytes {
             return None;
@@ -186,8 +213,10 @@ impl Following {
         let steps: Vec<StepOutput> = steps
             .map(|now| StepOutput { phase: now.phase, step: now.step, each: now.each.clone(), now: now.into() })
             .collect();
-        let data = serde_json::json!({ "run": self.run, "steps": steps });
-        Some(Event::default().event("output").data(data.to_string()))
+        let data = serde_json::json!({ "run": self.run, "steps": steps }).to_string();
+        // A step keeps to the secrets of when it began, and they may have been changed since.
+        let redactor = self.handle.redactor();
+        Some(Event::default().event("output").data(redactor.load().redact(&data)))
     }
 }
 
@@ -240,10 +269,7 @@ struct Taken(mpsc::Receiver<Event>);
 impl warp::Stream for Taken {
     type Item = Result<Event, std::convert::Infallible>;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(cx).map(|event| event.map(Ok))
     }
 }

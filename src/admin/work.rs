@@ -103,19 +103,23 @@ impl Work {
         Ok(answer?)
     }
 
-    /// Reads the whole journal, for as long as that takes.
+    /// Reads the whole journal, for as long as that takes and somebody waits for it.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         handle: &Handle,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let place = self.reading().await?;
-        let done = handle.read(move |reader| {
-            let answer = read(reader);
+        let budget = Budget::unlimited();
+        let _called_off_when_nobody_waits = budget.call_off();
+        let path = handle.journal_path().to_owned();
+        let done = tokio::task::spawn_blocking(move || {
+            let reader = Reader::open(&path).and_then(|reader| reader.until(move || budget.is_called_off()));
+            let answer = reader.and_then(|reader| read(&reader));
             drop(place);
             answer
         });
-        Ok(done.await?)
+        Ok(done.await.map_err(|error| ApiError::Failed(format!("reading ended early: {error}")))??)
     }
 
     async fn reading(&self) -> Result<OwnedSemaphorePermit, ApiError> {

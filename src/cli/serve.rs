@@ -22,6 +22,10 @@ use crate::report::redact::Redactor;
 /// What stopping may take beyond the grace time of runs: ending trees that resist, recording that, and closing.
 const ENDING: Duration = Duration::from_secs(20);
 
+/// How long work that blocks a thread may go on when all else has ended. It is told to stop, and does so at once where it
+/// does not hang.
+const LEFT_OVER: Duration = Duration::from_secs(2);
+
 /// Run the daemon.
 ///
 /// SIGHUP reloads. SIGTERM and SIGINT stop: nothing new starts, and what runs gets `limits.grace` to end. A second one
@@ -38,7 +42,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self, config: &Path) -> Exit {
-        let served = setup::runtime().and_then(|runtime| runtime.block_on(self.serve(config)));
+        let runtime = match setup::runtime() {
+            Ok(runtime) => runtime,
+            Err(exit) => return exit,
+        };
+        let served = runtime.block_on(self.serve(config));
+        // The journal is closed: whatever still reads for somebody who asked is not worth waiting for.
+        runtime.shutdown_timeout(LEFT_OVER);
         served.err().unwrap_or(Exit::Done)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::command::{Again, Command, Handled};
 use super::decider::{Decider, InForce, Round};
+use super::hiding::hide;
 use super::load_event;
 use crate::clock::Timestamp;
 use crate::decide::rerun::{self, Rerun};
@@ -75,7 +76,9 @@ impl Decider {
         }
     }
 
-    pub(super) fn note(&mut self, record: Record, now: Timestamp, round: &mut Round) {
+    pub(super) fn note(&mut self, mut record: Record, now: Timestamp, round: &mut Round) {
+        // The history keeps what a person said of a pause, and a replay finds it as it is on record.
+        hide(&mut record, &self.outgoing.redactor.load());
         self.history.apply(self.history.last_seq(), now, &record);
         round.records.push(record);
     }

@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 
 use super::command::{Command, Handled};
 use super::flashduty::Outgoing;
-use super::hiding::hide;
+use super::hiding::put_on_record;
+use super::periodic::Periodic;
 use super::{fault, load_event};
-use crate::clock::{Clock, Stopwatch, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::decide::turn::{self, Next, Start, Walk};
 use crate::decide::{self, Decision, Question, Scope, Settings};
 use crate::event::{Event, EventId};
@@ -350,13 +351,12 @@ impl Decider {
     }
 
     /// Makes a round durable, and then does what it says.
-    async fn finish(&mut self, mut round: Round, now: Timestamp) -> Result<(), EngineError> {
+    async fn finish(&mut self, round: Round, now: Timestamp) -> Result<(), EngineError> {
         if !round.records.is_empty() {
             let redactor = self.outgoing.redactor.load_full();
-            round.records.iter_mut().for_each(|record| hide(record, &redactor));
             let queued = |record: &&Record| matches!(record, Record::WriteBackQueued { .. });
             let queued: Vec<Record> = round.records.iter().filter(queued).cloned().collect();
-            self.journal.append_folded(now, round.records).await?;
+            put_on_record(&self.journal, &redactor, now, round.records).await?;
             queued.iter().for_each(|record| self.outgoing.hand_on(now, record));
         }
         for intent in round.intents {
@@ -376,46 +376,4 @@ impl Decider {
 /// Whether a decision is worth a record of its own: the rule's `match` held. For all others `explain` recomputes why.
 fn is_recorded(decided: &Decided) -> bool {
     !matches!(&decided.outcome, Outcome::NotMatched { clause, .. } if clause != "when")
-}
-
-/// Something that is done again and again: when there is time to wait for it, and when there is none.
-struct Periodic {
-    every: Duration,
-    since_last: Stopwatch,
-}
-
-impl Periodic {
-    fn every(every: Duration) -> Self {
-        Self { every, since_last: Stopwatch::start() }
-    }
-
-    /// Resolves when it is due.
-    async fn wait(&self) {
-        tokio::time::sleep(self.every.saturating_sub(self.since_last.elapsed())).await;
-    }
-
-    /// Whether it is due; if so, the next time is counted from now.
-    fn is_due(&mut self) -> bool {
-        let is_due = self.since_last.elapsed() >= self.every;
-        if is_due {
-            self.since_last = Stopwatch::start();
-        }
-        is_due
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_is_periodic_comes_due_without_anyone_waiting_for_it() {
-        let mut never = Periodic::every(Duration::MAX);
-        assert!(!never.is_due());
-        let mut soon = Periodic::every(Duration::from_millis(1));
-        soon.wait().await;
-        assert!(soon.is_due());
-        let mut always = Periodic::every(Duration::ZERO);
-        assert!(always.is_due() && always.is_due());
-    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::decider::{EngineError, InForce};
 use super::flashduty::Outgoing;
+use super::hiding::put_on_record;
 use super::load_event;
 use crate::action::process;
 use crate::clock::{Clock, Timestamp};
@@ -65,7 +66,8 @@ impl Recovery<'_> {
             }
         }
         if !records.is_empty() {
-            self.journal.append_folded(now, records).await?;
+            let redactor = self.outgoing.redactor.load_full();
+            put_on_record(self.journal, &redactor, now, records).await?;
         }
         Ok(intents)
     }

@@ -1,14 +1,13 @@
 //! Each guard: when it passes, when it objects, and until when.
 
+mod lists;
+mod windows;
+
 use std::time::Duration;
 
-use jiff::civil::{Weekday, date, time};
-use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::window_at;
 use crate::clock::Timestamp;
-use crate::config::Schedule;
 use crate::decide::world::{START, World, rule};
 use crate::journal::record::{Outcome, PauseScope, Record, RunEnd};
 use crate::rule::RuleId;
@@ -318,136 +317,4 @@ fn active_names_the_schedule_that_is_on_and_when_it_ends() {
     acts(&mut world, "i1", "a");
     world.pass(3600);
     objects(&act(&mut world, "i2", "a"), "active", Some(after(86_400)));
-}
-
-fn schedule(from: (i8, i8), to: (i8, i8), zone: &str) -> Schedule {
-    let zone = TimeZone::get(zone).unwrap();
-    let (from, to) = (time(from.0, from.1, 0, 0), time(to.0, to.1, 0, 0));
-    Schedule { days: Default::default(), dates: Default::default(), from, to, zone }
-}
-
-fn at(text: &str) -> Timestamp {
-    Timestamp::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
-}
-
-#[test]
-fn a_window_over_midnight_belongs_to_the_day_on_which_it_begins() {
-    let mut night = schedule((22, 0), (7, 0), "UTC");
-    night.days = [Weekday::Friday].into_iter().collect();
-    // 2026-03-06 is a Friday.
-    let window = Some((at("2026-03-06T22:00:00Z"), at("2026-03-07T07:00:00Z")));
-    assert_eq!(window_at(&night, at("2026-03-06T22:00:00Z")), window);
-    assert_eq!(window_at(&night, at("2026-03-07T06:59:59Z")), window);
-    for outside in ["2026-03-06T06:00:00Z", "2026-03-06T21:59:59Z", "2026-03-07T07:00:00Z", "2026-03-07T23:00:00Z"] {
-        assert_eq!(window_at(&night, at(outside)), None, "{outside}");
-    }
-    let mut once = schedule((22, 0), (7, 0), "UTC");
-    once.dates = [date(2026, 12, 31)].into_iter().collect();
-    assert!(window_at(&once, at("2027-01-01T06:00:00Z")).is_some());
-    assert_eq!(window_at(&once, at("2026-12-31T06:00:00Z")), None);
-}
-
-#[test]
-fn a_window_is_of_its_own_time_zone_also_where_clocks_are_set() {
-    let day = schedule((9, 0), (18, 0), "Asia/Shanghai");
-    assert_eq!(
-        window_at(&day, at("2026-03-04T01:30:00Z")),
-        Some((at("2026-03-04T01:00:00Z"), at("2026-03-04T10:00:00Z")))
-    );
-    assert_eq!(window_at(&day, at("2026-03-04T00:59:59Z")), None);
-    // Clocks in Berlin go from 2:00 to 3:00 on 2026-03-29: that night is an hour shorter.
-    let night = schedule((22, 0), (7, 0), "Europe/Berlin");
-    assert_eq!(
-        window_at(&night, at("2026-03-29T00:00:00Z")),
-        Some((at("2026-03-28T21:00:00Z"), at("2026-03-29T05:00:00Z")))
-    );
-}
-
-#[test]
-fn a_window_is_told_by_the_wall_also_where_an_hour_is_missing_or_comes_twice() {
-    // Clocks in Berlin go from 3:00 back to 2:00 on 2026-10-25, so 2:00 to 3:00 comes twice: the window lasts two hours.
-    let twice = schedule((2, 0), (3, 0), "Europe/Berlin");
-    assert_eq!(
-        window_at(&twice, at("2026-10-25T01:30:00Z")),
-        Some((at("2026-10-25T00:00:00Z"), at("2026-10-25T02:00:00Z")))
-    );
-    // On 2026-03-29 there is no 2:15 and no 2:45: the window comes as late after midnight as ever, which is from 3:15 on.
-    let missing = schedule((2, 15), (2, 45), "Europe/Berlin");
-    assert_eq!(
-        window_at(&missing, at("2026-03-29T01:20:00Z")),
-        Some((at("2026-03-29T01:15:00Z"), at("2026-03-29T01:45:00Z")))
-    );
-    assert_eq!(window_at(&missing, at("2026-03-29T00:59:59Z")), None);
-    // A night that begins before the clocks are set ends by the new time.
-    let night = schedule((22, 0), (7, 0), "Europe/Berlin");
-    assert_eq!(
-        window_at(&night, at("2026-10-25T05:30:00Z")),
-        Some((at("2026-10-24T20:00:00Z"), at("2026-10-25T06:00:00Z")))
-    );
-}
-
-/// A rule that goes over the hosts of a label, `a,b,c`.
-fn rolling(id: &str, guards: &str) -> String {
-    format!(
-        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: cluster\n    \
-         dedupe: {{ by: [event], for: 1h }}\n    guards: {{ {guards} }}\n    steps: [ {{ each: {{ in: 'labels.host.split(\",\")', steps: [ {{ run: [/bin/true] }} ] }} }} ]\n"
-    )
-}
-
-/// The same with a target of its own for each incident, so that only the lists can be in each other's way.
-fn rolling_apart(guards: &str) -> String {
-    rolling("a", guards).replace("target: cluster", "target: 'set {{ incident.incident_id }}'")
-}
-
-#[test]
-fn a_radius_counts_every_host_of_a_list_and_not_what_they_are_called_together() {
-    let mut world = World::new(&rolling("a", "blast_radius: { targets: 3, per: 30m, by: rule }"));
-    acts(&mut world, "i1", "a,b");
-    acts(&mut world, "i2", "b,c");
-    objects(&act(&mut world, "i3", "c,d"), "blast_radius", Some(after(1800)));
-    acts(&mut world, "i4", "a,b,c");
-    // No time makes room for more hosts than the radius has.
-    objects(&act(&mut world, "i5", "d,e,f,g"), "blast_radius", None);
-}
-
-#[test]
-fn rate_and_cooldown_by_target_count_every_host_of_a_list() {
-    let mut world = World::new(&rolling_apart("rate: { max: 1, per: 1h, by: target }"));
-    acts(&mut world, "i1", "a,b");
-    acts(&mut world, "i2", "c");
-    objects(&act(&mut world, "i3", "d,b"), "rate", Some(after(3600)));
-    let mut world = World::new(&rolling_apart("cooldown: 10m"));
-    acts(&mut world, "i1", "a,b");
-    objects(&act(&mut world, "i2", "b,c"), "cooldown", Some(after(600)));
-    acts(&mut world, "i3", "c");
-}
-
-#[test]
-fn a_run_over_a_list_takes_the_locks_of_all_its_hosts_at_once() {
-    let mut world = World::new(&rolling_apart("unless_acked: true"));
-    let behind = |outcome: Outcome| match outcome {
-        Outcome::Run { queued } => queued.map(|reason| reason.split(' ').next().unwrap().to_owned()),
-        other => panic!("it should run: {other:?}"),
-    };
-    assert_eq!(behind(world.outcome("i_new", "i1", "a,b")), None);
-    assert_eq!(behind(world.outcome("i_new", "i2", "b,c")).as_deref(), Some("target:b"));
-    // c is free, but whoever waits for it came first; d is in nobody's way.
-    assert_eq!(behind(world.outcome("i_new", "i3", "c")).as_deref(), Some("target:c"));
-    world.send("i_new", "i4", "d");
-    assert!(world.turns().is_empty());
-    let first = world.active();
-    assert_eq!(first.len(), 2);
-    first.iter().for_each(|run| world.end(run, RunEnd::Succeeded));
-    assert!(world.turns().is_empty());
-    assert_eq!(world.active().len(), 1, "the second acts, and the third waits for it");
-    let replayed = world.replayed();
-    assert_eq!((&world.history.runs, &world.history.counts), (&replayed.runs, &replayed.counts));
-}
-
-#[test]
-fn a_list_that_is_empty_or_repeats_itself_is_a_plan_error() {
-    let mut world = World::new(&rolling("a", "unless_acked: true"));
-    for hosts in ["", "a,a", "a,,b", "a,*", "all"] {
-        assert!(matches!(act(&mut world, "i1", hosts), Outcome::PlanError { .. }), "{hosts:?}");
-    }
 }

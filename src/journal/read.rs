@@ -27,6 +27,16 @@ impl Reader {
         Store::open_read_only(path).map(Self)
     }
 
+    /// The same, and whatever it reads ends with an error soon after `is_unwanted` says so: it is asked again and again
+    /// meanwhile, by SQLite itself, so that also its own checks of the file can be called off.
+    ///
+    /// # Errors
+    /// When SQLite cannot be told so.
+    pub fn until(mut self, is_unwanted: impl FnMut() -> bool + Send + 'static) -> Result<Self, StoreError> {
+        self.0.read_until(is_unwanted)?;
+        Ok(self)
+    }
+
     /// The push with this number, body included.
     pub fn push_at(&self, seq: u64) -> Result<Option<Stored>, StoreError> {
         self.one("SELECT seq, at, data, payload FROM record WHERE seq = ?1 AND kind = 'received'", [seq])

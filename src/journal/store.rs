@@ -20,6 +20,9 @@ pub const SCHEMA_VERSION: i64 = 1;
 
 /// How long a reader waits for a lock before it gives up, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// After how many steps of SQLite's own machine it is asked whether what is read is still wanted: some dozens of records,
+/// or a thousand pages of its checks of the file.
+const ASK_EVERY_OPS: std::ffi::c_int = 1_000;
 
 /// After how many instructions of SQLite an opener is told that the work goes on: about a thousand records of a fold.
 const OPS_PER_SIGN: std::ffi::c_int = 10_000;
@@ -217,6 +220,12 @@ impl Store {
             }
             found => Err(StoreError::TooNew { path: path.to_owned(), found }),
         }
+    }
+
+    /// Ends whatever is read with an error soon after `is_unwanted` says so.
+    pub(super) fn read_until(&mut self, is_unwanted: impl FnMut() -> bool + Send + 'static) -> Result<(), StoreError> {
+        let told = self.db.progress_handler(ASK_EVERY_OPS, Some(is_unwanted));
+        told.map_err(|source| failed("prepare to read", &self.path, source))
     }
 
     /// The end of the chain.

@@ -295,6 +295,22 @@ async fn signs_are_given_while_a_journal_is_folded() {
 }
 
 #[tokio::test]
+async fn what_nobody_wants_any_more_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(folder.path());
+    opened.journal.append((0..2_000).map(|_| resumed()).collect()).await.unwrap();
+    let read = |is_unwanted: bool| {
+        let reader = Reader::open(opened.journal.path()).unwrap().until(move || is_unwanted).unwrap();
+        (reader.verify().map(|verified| verified.head.seq), reader.scan(1, |_| true))
+    };
+    assert!(matches!(read(false), (Ok(2_000), Ok(()))));
+    let is_cut = |error| matches!(error, StoreError::Sqlite { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted));
+    let (verified, scanned) = read(true);
+    assert!(is_cut(verified.unwrap_err()) && is_cut(scanned.unwrap_err()));
+    close(opened);
+}
+
+#[tokio::test]
 async fn retention_keeps_what_a_restart_needs() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path());

@@ -1,7 +1,8 @@
 //! Takes secrets out of texts before they are recorded, logged or shown.
 //!
 //! A secret is recognised as it is and in the forms in which programs print it: base64 (both alphabets, whatever
-//! stands before it), percent-encoded and JSON-escaped. It never stores what it took out.
+//! stands before it), percent-encoded and JSON-escaped, each of them also on a page of HTML. It never stores what it
+//! took out.
 
 mod forms;
 

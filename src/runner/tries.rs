@@ -149,9 +149,9 @@ impl<S: RecordSink> Walk<S> {
         attempt: u32,
         mut result: StepResult,
     ) -> Result<StepResult, Refused> {
-        if let Some(error) = &mut result.error {
-            *error = self.redacted(error);
-        }
+        // The output was captured by the secrets of when the step began, and they may have been changed since.
+        let texts = [&mut result.stdout, &mut result.stderr].into_iter().chain(&mut result.error);
+        texts.for_each(|text| *text = self.redacted(text));
         let took = Duration::from_millis(result.duration_ms);
         let (step, each) = self.place(at);
         self.shared.sink.append_later(Record::StepEnded {

@@ -1,11 +1,12 @@
 //! The API does what the command line does: with the same answers, within bounds, and without letting anybody act who may
 //! only see.
 
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Folder, incident, marking_rule, with};
+use crate::support::{Daemon, Folder, incident, marking_rule, wait_for, with};
 use crate::visitor::{ADMIN, Answer, READER, ask, bearer, console, with_console};
 
 fn get(addr: SocketAddr, path: &str) -> Answer {
@@ -72,6 +73,56 @@ fn the_chain_is_held_against_the_head_outside_and_one_that_was_kept() {
     let refused = get(addr, &format!("/api/v1/audit/verify?head={other}"));
     assert_eq!((refused.status, refused.code()), (500, "journal".into()));
     assert_eq!(get(addr, "/api/v1/audit/verify?head=x").status, 400);
+}
+
+/// A journal whose file takes SQLite a minute to check: a table beside the records has an index whose condition is dear to
+/// look at, in each of many rows. It became so after it was made.
+fn slow_to_check() -> (Daemon, SocketAddr) {
+    let (folder, addr) = with_console(Folder::with_rules(&format!("rules:\n{}", marking_rule("clean", ""))), "");
+    let folder = folder.start().stop();
+    let db = rusqlite::Connection::open(folder.path("data/journal.db")).unwrap();
+    db.execute_batch(
+        "CREATE TABLE dear (n INTEGER);
+         CREATE INDEX by_dear ON dear (n) WHERE length(hex(zeroblob(n))) >= 0;
+         WITH RECURSIVE rows (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM rows WHERE n < 100000)
+         INSERT INTO dear SELECT n % 100 FROM rows;
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'zeroblob(n)', 'zeroblob(n + 200000)') WHERE name = 'by_dear';",
+    )
+    .unwrap();
+    drop(db);
+    (folder.start(), addr)
+}
+
+/// Asks for a check of the chain and does not wait for the answer.
+fn begin_to_verify(addr: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    let token = bearer(READER);
+    let head = format!("GET /api/v1/audit/verify HTTP/1.1\r\nhost: {addr}\r\nauthorization: {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn a_check_of_the_chain_that_nobody_waits_for_ends_and_so_does_the_daemon() {
+    let (daemon, addr) = slow_to_check();
+    daemon.accept(&incident("e-1", "5f0000000000000000000001"));
+    assert_eq!(daemon.end_of("e-1"), "succeeded");
+    let explain = || get(addr, "/api/v1/events/e-1/explain");
+    let take_both_places = || {
+        let waiting = [begin_to_verify(addr), begin_to_verify(addr)];
+        wait_for("both places to be taken", || {
+            let answer = explain();
+            if answer.status == 503 { Ok(()) } else { Err(format!("{answer:?}")) }
+        });
+        waiting
+    };
+    drop(take_both_places());
+    assert_eq!(explain().status, 200);
+    // What somebody waits for does not hold up the end either.
+    let waiting = take_both_places();
+    daemon.stop();
+    drop(waiting);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The console in a real browser: live without a reload, usable by keyboard, and without a finding of axe on any page,
 //! in light and dark, on a desk and on a phone.
 
+mod pictures;
+mod reach;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -131,6 +134,28 @@ fn fill(daemon: &Daemon, addr: SocketAddr) {
     );
     assert_eq!(post(daemon.folder.addr, TOKEN, closed.to_string().as_bytes()).0, 200);
     daemon.decided("e-disk-closed");
+}
+
+/// Every page there is.
+fn pages(addr: SocketAddr) -> Vec<(&'static str, String)> {
+    let (disk, cert, ask) = (run_of(addr, "e-disk"), run_of(addr, "e-cert"), run_of(addr, "e-ask"));
+    vec![
+        ("live", "/".into()),
+        ("event", "/events/e-disk".into()),
+        ("event-asked", "/events/e-cert-2?ask=then".into()),
+        ("incident", "/incidents/5f0000000000000000000001".into()),
+        ("runs", "/runs".into()),
+        ("run", format!("/runs/{disk}")),
+        ("run-failed", format!("/runs/{cert}")),
+        ("run-waiting", format!("/runs/{ask}")),
+        ("approvals", "/approvals?done=denied".into()),
+        ("rules", "/rules".into()),
+        ("rule", "/rules/renew-certificate".into()),
+        ("backtest", "/backtest?since=7d".into()),
+        ("backtest-form", "/backtest".into()),
+        ("engine", "/engine?check".into()),
+        ("not-found", "/nothing".into()),
+    ]
 }
 
 #[test]
@@ -275,198 +300,4 @@ fn an_approval_is_granted_by_clicking_and_another_denied_by_keyboard() {
     ended(addr, &run, "denied");
     let story = ask(addr, "GET", &format!("/api/v1/runs/{run}"), &[("authorization", &bearer(ADMIN))], "").json();
     assert_eq!(story["run"]["error"], "denied by Ada at the console: not now, Ada");
-}
-
-#[test]
-fn the_keyboard_alone_leads_in_through_the_pages_and_out() {
-    let (_daemon, addr) = start();
-    let browser = logged_in(addr);
-    browser.press(&TAB.to_string());
-    assert_eq!(browser.script("return document.activeElement.textContent"), "Skip to content");
-    browser.press(&ENTER.to_string());
-    assert_eq!(browser.script("return location.hash"), "#content");
-    browser.open(&format!("http://{addr}/"));
-    // Skip link, brand, then the pages in their order.
-    browser.press(&format!("{TAB}{TAB}{TAB}{TAB}{TAB}"));
-    assert_eq!(browser.script("return document.activeElement.textContent.trim()"), "Approvals");
-    let outlined = browser.script("return getComputedStyle(document.activeElement).outlineStyle");
-    assert_eq!(outlined, "solid", "the focus is to be seen");
-    browser.press(&ENTER.to_string());
-    browser.wait_for_text("Nothing waits for a person.");
-    let to_the_end = browser.script("return document.querySelectorAll('a[href], button').length").as_u64().unwrap();
-    // From the top of the page, one stop after the other, none left out.
-    browser.script("document.activeElement.blur()");
-    browser.press(&String::from(TAB).repeat(usize::try_from(to_the_end).unwrap()));
-    assert_eq!(browser.script("return document.activeElement.textContent"), "Log out");
-    browser.press(&ENTER.to_string());
-    browser.wait_for_text("Admin token");
-}
-
-#[test]
-fn the_choice_of_colours_holds_against_the_system() {
-    let (_daemon, addr) = start();
-    let browser = logged_in(addr);
-    let ground = || browser.script("return getComputedStyle(document.body).backgroundColor");
-    let light = ground();
-    browser.look(1280, 800, Scheme::Dark);
-    let dark = ground();
-    assert_ne!(light, dark);
-    browser.click("button[name=theme][value=light]");
-    wait_for("the light colours", || if ground() == light { Ok(()) } else { Err(ground().to_string()) });
-    browser.look(1280, 800, Scheme::Light);
-    browser.click("button[name=theme][value=dark]");
-    wait_for("the dark colours", || if ground() == dark { Ok(()) } else { Err(ground().to_string()) });
-}
-
-/// Every page there is.
-fn pages(addr: SocketAddr) -> Vec<(&'static str, String)> {
-    let (disk, cert, ask) = (run_of(addr, "e-disk"), run_of(addr, "e-cert"), run_of(addr, "e-ask"));
-    vec![
-        ("live", "/".into()),
-        ("event", "/events/e-disk".into()),
-        ("event-asked", "/events/e-cert-2?ask=then".into()),
-        ("incident", "/incidents/5f0000000000000000000001".into()),
-        ("runs", "/runs".into()),
-        ("run", format!("/runs/{disk}")),
-        ("run-failed", format!("/runs/{cert}")),
-        ("run-waiting", format!("/runs/{ask}")),
-        ("approvals", "/approvals?done=denied".into()),
-        ("rules", "/rules".into()),
-        ("rule", "/rules/renew-certificate".into()),
-        ("backtest", "/backtest?since=7d".into()),
-        ("backtest-form", "/backtest".into()),
-        ("engine", "/engine?check".into()),
-        ("not-found", "/nothing".into()),
-    ]
-}
-
-#[test]
-fn axe_finds_nothing_on_any_page_in_any_colours_on_any_width() {
-    let (daemon, addr) = start();
-    fill(&daemon, addr);
-    let browser = Browser::start();
-    let mut found = Vec::new();
-    let looks = [(390, Scheme::Light), (390, Scheme::Dark), (1280, Scheme::Light), (1280, Scheme::Dark)];
-    let look = |found: &mut Vec<String>, name: &str| {
-        for (width, scheme) in looks {
-            browser.look(width, 844, scheme);
-            found.extend(browser.axe().into_iter().map(|one| format!("{name} {width} {scheme:?}: {one}")));
-            let over = browser.script("return document.documentElement.scrollWidth - innerWidth").as_i64().unwrap();
-            if over > 0 {
-                found.push(format!("{name} {width}: it is {over} px wider than the window"));
-            }
-        }
-    };
-    browser.open(&format!("http://{addr}/login"));
-    look(&mut found, "login");
-    // That nothing is found means something only where something can be.
-    browser.script("document.documentElement.removeAttribute('lang')");
-    assert!(browser.axe().iter().any(|one| one.starts_with("html-has-lang")));
-    browser.open(&format!("http://{addr}/login"));
-    log_in(&browser);
-    for (name, path) in pages(addr) {
-        browser.open(&format!("http://{addr}{path}"));
-        // What moves in has no colours of its own yet.
-        browser.script("document.getAnimations().forEach((one) => one.finish())");
-        browser.script("document.querySelectorAll('details').forEach((one) => { one.open = true })");
-        look(&mut found, name);
-    }
-    // What there is only at times: a step that prints, a rule and a channel that are held back, a form that is refused.
-    daemon.folder.write("hold", "", 0o644);
-    push(&daemon, "e-live", 9, "db-09 / disk full", "disk full", "db-09");
-    browser.open(&format!("http://{addr}/runs/{}", run_of(addr, "e-live")));
-    browser.wait_for_text("output so far");
-    browser.script("document.getAnimations().forEach((one) => one.finish())");
-    look(&mut found, "run-live");
-    std::fs::remove_file(daemon.folder.path("hold")).unwrap();
-    browser.open(&format!("http://{addr}/rules/disk-full"));
-    browser.click("section[aria-labelledby=holding] summary");
-    browser.click("form[action='/pause'] button");
-    browser.wait_for_text("The rule is paused");
-    look(&mut found, "rule-paused");
-    browser.script("document.querySelector(\"[name='form_token']\").value = 'other'");
-    browser.click("form[action='/resume'] button");
-    browser.wait_for_text("Nothing was done");
-    look(&mut found, "refused");
-    browser.open(&format!("http://{addr}/engine?channel=Order%20System"));
-    browser.click("section[aria-labelledby=pauses] form[action='/pause'] button");
-    browser.wait_for_text("The channel is paused");
-    look(&mut found, "channel-paused");
-    browser.open(&format!("http://{addr}/engine"));
-    browser.click("section[aria-labelledby=switch] form[action='/pause'] button");
-    browser.wait_for_text("The engine is paused");
-    look(&mut found, "paused");
-    assert!(found.is_empty(), "{}", found.join("\n"));
-}
-
-#[test]
-fn on_a_phone_what_is_tapped_is_large_enough() {
-    let (daemon, addr) = start();
-    fill(&daemon, addr);
-    let browser = logged_in(addr);
-    browser.look(390, 844, Scheme::Dark);
-    for path in ["/", "/approvals", "/engine", "/rules/disk-full", "/backtest"] {
-        browser.open(&format!("http://{addr}{path}"));
-        let small = browser.script(
-            "return [...document.querySelectorAll('.top nav a, main button, main .button, main input, main select')]
-               .filter((one) => one.type !== 'hidden' && one.type !== 'checkbox')
-               .filter((one) => one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)",
-        );
-        assert_eq!(small, json!([]), "{path}");
-    }
-}
-
-#[test]
-#[ignore = "makes pictures of every page: `make screenshots` takes those of the documents"]
-fn screenshots() {
-    let (daemon, addr) = start();
-    fill(&daemon, addr);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-    std::fs::create_dir_all(&folder).unwrap();
-    let browser = Browser::start();
-    browser.look(1280, 860, Scheme::Light);
-    browser.open(&format!("http://{addr}/login"));
-    log_in(&browser);
-    for (name, path) in pages(addr) {
-        for (suffix, width, height, scheme) in [("", 1280, 860, Scheme::Light), ("-phone", 390, 844, Scheme::Dark)] {
-            // Its charts and tables stand below each other.
-            let height = if name == "backtest" && suffix.is_empty() { 1640 } else { height };
-            browser.look(width, height, scheme);
-            browser.open(&format!("http://{addr}{path}"));
-            browser.wait_for_text("Seen by");
-            browser.script("document.getAnimations().forEach((one) => one.finish())");
-            browser.screenshot(&folder.join(format!("console-{name}{suffix}.png")));
-        }
-    }
-}
-
-#[test]
-#[ignore = "measures: `make paint`"]
-fn first_paint_with_a_hundred_thousand_runs() {
-    let (folder, addr) = with_console(Folder::with_rules(RULES), "");
-    crate::aged::fill(&folder.path("data"), 100_000);
-    let daemon = folder.start();
-    let browser = logged_in(addr);
-    let runs = ask(addr, "GET", "/api/v1/runs?limit=1", &[("authorization", &bearer(ADMIN))], "").json();
-    let run = runs[0]["run"].as_str().unwrap();
-    let event = runs[0]["event"].as_str().unwrap();
-    let paths = ["/", "/runs", "/rules", "/approvals", "/engine", "/runs?before=300000", "/?before=300000"];
-    let paths = paths.iter().map(|path| (*path).to_owned());
-    for path in paths.chain([format!("/runs/{run}"), format!("/events/{event}"), "/incidents/i-0".into()]) {
-        let mut paints: Vec<f64> = (0..7)
-            .map(|_| {
-                browser.open(&format!("http://{addr}{path}"));
-                wait_for("the first paint", || {
-                    let paint = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null";
-                    browser.script(paint).as_f64().ok_or_else(String::new)
-                })
-            })
-            .collect();
-        paints.sort_by(f64::total_cmp);
-        println!("{path}: first paint after {:.0} ms (median), {:.0} ms (worst of 7)", paints[3], paints[6]);
-    }
-    let asked = std::time::Instant::now();
-    let answer = ask(addr, "GET", &format!("/api/v1/events/{event}/explain"), &[("authorization", &bearer(ADMIN))], "");
-    println!("explaining on the history of then ({}): {} ms", answer.status, asked.elapsed().as_millis());
-    drop(daemon);
 }

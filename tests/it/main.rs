@@ -14,6 +14,7 @@ mod closed_loop;
 mod commands;
 mod console;
 mod console_acts;
+mod console_pages;
 mod crash;
 mod custom_action;
 mod damage;

@@ -10,13 +10,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
 
-use crate::console::pages;
-use crate::support::{Daemon, Folder, TOKEN, incident, wait_for};
-use crate::visitor::{ADMIN, READER, Visitor, bearer, with_console};
+use crate::console_pages::pages;
+use crate::support::{Daemon, Folder, TOKEN, incident, records, wait_for, with};
+use crate::visitor::{ADMIN, READER, Visitor, ask, bearer, with_console};
 
 /// One whose forms all differ.
-const APP_KEY: &str = "app/key+of=the&tests?~with odd 100%";
+const APP_KEY: &str = "app/key+of=the&tests?~<with> \"odd\" 100%";
 /// Each secret, and the file that holds it.
 const SECRETS: [(&str, &str); 4] = [("token", TOKEN), ("admin", ADMIN), ("reader", READER), ("app-key", APP_KEY)];
 
@@ -35,6 +36,12 @@ fn forms() -> Vec<(String, String)> {
         forms.push((format!("{name} percent-encoded"), utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string()));
         let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         forms.push((format!("{name} in a form"), form));
+        let json = serde_json::to_string(secret).unwrap().trim_matches('"').to_owned();
+        for text in [secret.to_owned(), json] {
+            let on_a_page = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+            forms.push((format!("{name} in JSON"), text));
+            forms.push((format!("{name} on a page"), on_a_page));
+        }
     }
     forms
 }
@@ -83,7 +90,7 @@ fn leaks(rule: &str, mode: &str) -> String {
       - shell: \"echo 'literal {TOKEN}' >/dev/null\"
       - run: [/bin/echo, {TOKEN}]
         env: {{ GIVEN: {READER} }}
-        stdin: \"{APP_KEY}\"
+        stdin: '{APP_KEY}'
       - flashduty: {{ comment: \"it was {ADMIN}\" }}
       - shell: cat secrets/token >&2; exit 3
 "
@@ -168,6 +175,59 @@ fn secrets_of_the_config_are_nowhere_to_be_found() {
         assert_clean(name, &fs::read(folder.path(name)).unwrap_or_default());
     }
     assert!(folder.run(&["audit", "verify"]).status.success());
+}
+
+#[test]
+fn a_push_with_a_secret_in_it_is_shown_without_it() {
+    let (folder, addr) = folder(&format!("rules:\n{}", leaks("acting", "auto")));
+    let daemon = folder.start();
+    let changes = [("/incident/labels/key", json!(APP_KEY)), ("/incident/title", json!(format!("it has {APP_KEY}")))];
+    daemon.accept(&with(incident("e1", "i1"), &changes));
+    let run = daemon.ended("e1")["run"]["run"].as_str().unwrap().to_owned();
+    let visitor = Visitor::log_in(addr, ADMIN);
+    for (path, page) in pages(&visitor, "e1", "i1", &run) {
+        assert_clean(&format!("the page {path}"), page.as_bytes());
+    }
+    assert!(visitor.get("/events/e1").body.contains("it has ***"));
+    assert_clean("the stream", &streamed(addr, "run-ended"));
+    for path in ["/api/v1/events/e1", "/api/v1/events/e1/explain", "/api/v1/incidents/i1", "/api/v1/audit/export"] {
+        assert_clean(path, ask(addr, "GET", path, &[("authorization", &bearer(READER))], "").body.as_bytes());
+    }
+    for args in [&["events", "show", "e1"][..], &["explain", "--event", "e1"], &["audit", "export"]] {
+        let output = daemon.folder.run(args);
+        assert_clean(&args.join(" "), &[output.stdout, output.stderr].concat());
+    }
+}
+
+#[test]
+fn what_the_engine_says_of_a_secret_in_a_push_is_masked_on_record() {
+    let rule = |id: &str, more: &str| {
+        format!(
+            "  - id: {id}\n    mode: approve\n    match: {{ events: [i_new], channels: [\"*\"]{more} }}\n    steps: [ {{ run: [/bin/true] }} ]\n"
+        )
+    };
+    let (folder, _) = folder(&format!("rules:\n{}{}", rule("a", ", labels: { env: prod }"), rule("b", "")));
+    let daemon = folder.start();
+    let labelled = |event: &str, event_type: &str, env: &str| {
+        let changes = [("/event_type", json!(event_type)), ("/incident/labels/env", json!(env))];
+        daemon.accept(&with(incident(event, "i1"), &changes));
+        daemon.decided(event)
+    };
+    let run = labelled("e1", "i_new", "prod")["event"]["decision"]["rules"][0]["run"].as_str().unwrap().to_owned();
+    labelled("e2", "i_ack", &format!("not {TOKEN}"));
+    // It is looked at again, since it may act now.
+    assert!(daemon.folder.run(&["runs", "approve", &run, "--reason", TOKEN]).status.success());
+    wait_for("the run to end", || {
+        let story = daemon.decided("e1").to_string();
+        if story.contains("sees") { Ok(()) } else { Err(story) }
+    });
+    assert!(daemon.folder.run(&["pause", "--rule", "b", "--reason", &format!("because of {TOKEN}")]).status.success());
+    daemon.accept(&incident("e3", "i3"));
+    daemon.decided("e3");
+    let folder = daemon.stop();
+    let records = records(&folder.path("data/journal.db"));
+    assert!(records.matches("***").count() >= 4, "{records}");
+    assert_clean("the records", records.as_bytes());
 }
 
 /// The command line and the environment of every process that descends from the daemon, and of the daemon itself.

@@ -1,8 +1,14 @@
 //! A daemon to test against: the real binary, in a folder of its own, on a free port, ended when the test ends.
 
+mod http;
+mod samples;
+
+pub(crate) use http::{admin, post, post_to, try_post};
+pub(crate) use samples::{incident, marking_rule, records, with};
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -369,86 +375,4 @@ fn free_address() -> SocketAddr {
             return listener.local_addr().unwrap();
         }
     }
-}
-
-/// Posts a body and returns the status and the answer.
-pub(crate) fn post(addr: SocketAddr, token: &str, body: &[u8]) -> (u16, Value) {
-    try_post(addr, token, body).unwrap()
-}
-
-/// The same where the daemon may die meanwhile.
-pub(crate) fn try_post(addr: SocketAddr, token: &str, body: &[u8]) -> std::io::Result<(u16, Value)> {
-    post_to(addr, "/flashduty", token, body)
-}
-
-/// The same to the path of another source.
-pub(crate) fn post_to(addr: SocketAddr, path: &str, token: &str, body: &[u8]) -> std::io::Result<(u16, Value)> {
-    let stream = TcpStream::connect(addr)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: t\r\nx-stanch-token: {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let (status, text) = exchange(stream, &[head.as_bytes(), body].concat())?;
-    Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
-}
-
-/// A request to the admin socket; `None` where nobody listens.
-pub(crate) fn admin(socket: &Path, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-    let stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    exchange(stream, request.as_bytes()).ok()
-}
-
-fn exchange(mut stream: impl Read + Write, request: &[u8]) -> std::io::Result<(u16, String)> {
-    stream.write_all(request)?;
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let status = line.split_whitespace().nth(1).and_then(|code| code.parse().ok());
-    let status = status.ok_or_else(|| std::io::Error::other(format!("no status in {line:?}")))?;
-    let mut rest = Vec::new();
-    reader.read_to_end(&mut rest)?;
-    let rest = String::from_utf8_lossy(&rest).into_owned();
-    Ok((status, rest.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
-}
-
-/// A new incident.
-pub(crate) fn incident(event: &str, incident: &str) -> Value {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-    json!({
-        "event_id": event,
-        "event_time": u64::try_from(now).unwrap(),
-        "event_type": "i_new",
-        "incident": {
-            "incident_id": incident,
-            "title": "disk full on db-07",
-            "incident_severity": "Warning",
-            "incident_status": "Warning",
-            "progress": "Triggered",
-            "channel_id": 1_163_577_812_973_i64,
-            "channel_name": "Order System",
-            "alert_cnt": 1,
-            "labels": { "check": "disk full", "resource": "db-07" }
-        }
-    })
-}
-
-/// A push changed in some fields, given by JSON pointer.
-pub(crate) fn with(mut push: Value, changes: &[(&str, Value)]) -> Value {
-    for (pointer, value) in changes {
-        let (parent, name) = pointer.rsplit_once('/').unwrap();
-        push.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(name.to_owned(), value.clone());
-    }
-    push
-}
-
-/// A rule that appends its run's id to `runs` in the folder, with further lines of YAML.
-pub(crate) fn marking_rule(id: &str, extra: &str) -> String {
-    format!(
-        "  - id: {id}\n    match: {{ events: [i_new], channels: [\"*\"] }}\n    target: \"{{{{ labels.resource }}}}\"\n    steps:\n      - shell: echo \"$STANCH_RULE $STANCH_RUN_ID $STANCH_TARGET\" >> runs\n{extra}"
-    )
 }

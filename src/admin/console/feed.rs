@@ -80,7 +80,7 @@ fn outcome(rule: &RuleDecisionView) -> Markup {
         (badge(&rule.outcome)) " "
         (link("rules", &rule.rule))
         @if let Some(target) = &rule.target { " on " strong { (shown(target)) } }
-        @if let Some(run) = &rule.run { " as " a href=(path("runs", run)) { (shown(run)) } }
+        @if let Some(run) = &rule.run { " as " a.id href=(path("runs", run)) { (shown(run)) } }
         @if let Some(reason) = &rule.reason { span.reason { (shown(reason)) } }
     }
 }

@@ -105,9 +105,8 @@ impl<'v> Frame<'v> {
         html! {
             ul {
                 @for (to, name) in PAGES {
-                    @let here = if *to == "/" { path == "/" } else { path.starts_with(to) };
                     li {
-                        a href=(to) aria-current=[here.then_some("page")] {
+                        a href=(to) aria-current=[current(to, path)] {
                             (name)
                             @if *to == "/approvals" && status.approvals_waiting > 0 {
                                 " " span.count { (status.approvals_waiting) span.unseen { " waiting" } }
@@ -238,4 +237,14 @@ pub(super) fn document(theme: Theme, status: StatusCode, title: &str, body: &Mar
         }
     };
     with(status, "text/html; charset=utf-8", page.into_string())
+}
+
+/// Whether a page of the navigation is the one that is looked at, or the one from which one comes to it.
+fn current(page: &str, path: &str) -> Option<&'static str> {
+    let belongs = match page {
+        "/" => path.starts_with("/events/") || path.starts_with("/incidents/"),
+        "/rules" => path.starts_with("/rules/") || path == "/backtest",
+        page => path.strip_prefix(page).is_some_and(|rest| rest.starts_with('/')),
+    };
+    if page == path { Some("page") } else { belongs.then_some("true") }
 }

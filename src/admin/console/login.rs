@@ -5,6 +5,7 @@ use warp::http::StatusCode;
 use warp::http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use warp::reply::Response;
 
+use super::assets;
 use super::layout::{FORM_TOKEN, THEME_COOKIE, Theme, document, refusal};
 use super::text::shown;
 use crate::admin::access::{LOGIN_COOKIE, NAME_CHARS_MAX, NotLetIn, SESSION_COOKIE, SESSION_LIFE, cookie};
@@ -51,7 +52,7 @@ fn form(desk: &Desk, head: &Head, status: StatusCode, next: Option<&str>, wrong:
     };
     let body = html! {
         main #content.narrow {
-            h1 { "Stanch" }
+            h1 { img src=(assets::path("icon.svg")) alt="" width="28" height="28"; "Stanch" }
             p.lead { "Log in to see what the engine does, and to act." }
             @if let Some(wrong) = wrong { p.notice.wrong #wrong role="alert" { (wrong) } }
             form method="post" action="/login" {

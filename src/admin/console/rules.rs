@@ -105,7 +105,7 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Shown {
             @else {
                 table.small {
                     caption { "How often each outcome came about" }
-                    thead { tr { th scope="col" { "Outcome" } th scope="col" { "Times" } } }
+                    thead { tr { th scope="col" { "Outcome" } th.number scope="col" { "Times" } } }
                     tbody #outcomes data-live="" {
                         @for (outcome, times) in &rule.outcomes {
                             tr #{ "outcome-" (outcome) } { th scope="row" { (badge(outcome)) } td.number data-label="Times" { (times) } }

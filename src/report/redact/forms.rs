@@ -28,7 +28,24 @@ pub(super) fn of(secret: &str) -> Vec<Vec<u8>> {
     forms.extend(base64(secret.as_bytes()));
     forms.extend(percent(secret));
     forms.extend(json(secret));
+    let in_html: Vec<_> = forms.iter().map(|form| html(form)).collect();
+    forms.extend(in_html);
     forms
+}
+
+/// A form as it stands on a page of HTML, in its text as in an attribute.
+fn html(form: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(form.len());
+    for byte in form {
+        match byte {
+            b'&' => escaped.extend_from_slice(b"&amp;"),
+            b'<' => escaped.extend_from_slice(b"&lt;"),
+            b'>' => escaped.extend_from_slice(b"&gt;"),
+            b'"' => escaped.extend_from_slice(b"&quot;"),
+            other => escaped.push(*other),
+        }
+    }
+    escaped
 }
 
 /// The characters of a base64 text that depend on the secret alone, for each of the three places that its first

@@ -25,6 +25,8 @@ fn every_printed_form_is_replaced() {
         percent_encoding::utf8_percent_encode(SECRET, percent_encoding::NON_ALPHANUMERIC).to_string().to_lowercase(),
         form_urlencoded::byte_serialize(SECRET.as_bytes()).collect(),
         url::Url::parse_with_params("http://h/", [("k", SECRET)]).expect("it parses").to_string(),
+        maud::html! { p title=(SECRET) { (SECRET) } }.into_string(),
+        maud::html! { (serde_json::to_string(SECRET).expect("it serialises")) }.into_string(),
     ];
     for form in forms {
         let out = redactor().redact(&format!("a {form} b")).into_owned();

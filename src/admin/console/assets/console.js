@@ -15,6 +15,7 @@
     const seconds = Math.round((Date.now() - then) / 1000);
     const [size, name] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([size]) => Math.abs(seconds) >= size) || [1, "s"];
     const count = Math.abs(Math.round(seconds / size));
+    if (count === 0) return "now";
     return seconds < 0 ? `in ${count} ${name}` : `${count} ${name} ago`;
   };
 
@@ -23,7 +24,9 @@
       const then = Date.parse(time.dateTime);
       if (Number.isNaN(then)) continue;
       time.dataset.utc ??= time.textContent;
-      const text = `${time.dataset.utc} (${ago(then)})`;
+      // Where it takes more than one line, a number stays with its unit.
+      const [utc, since] = [time.dataset.utc.replace(" UTC", "\u00a0UTC"), ago(then).replaceAll(" ", "\u00a0")];
+      const text = `${utc} (${since})`;
       if (time.textContent !== text) time.textContent = text;
     }
   };
