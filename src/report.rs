@@ -201,7 +201,8 @@ impl crate::runner::Observer for Report {
     }
 
     fn step_ended(&self, rule: &RuleId, phase: Phase, end: StepEnd, took: std::time::Duration) {
-        tracing::info!(%rule, ?phase, ?end, took_ms = took.as_secs_f64() * 1000.0, "step");
+        let (phase, end, took_ms) = (phase.name(), end.name(), took.as_secs_f64() * 1000.0);
+        tracing::info!(%rule, phase, end, took_ms, "step");
     }
 
     fn not_queued(&self, rule: &RuleId, call: &'static str, why: &outbox::Full) {

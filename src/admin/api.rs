@@ -47,6 +47,8 @@ pub(super) enum ApiError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{0}")]
+    NotHeld(String),
+    #[error("{0}")]
     Busy(String),
     #[error("{0}: ask for less, or ask the command line, which has no limit")]
     Replay(ReplayError),
@@ -76,6 +78,7 @@ impl ApiError {
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "reload-refused"),
             Self::CatchUp(CatchUpError::NoClient | CatchUpError::TooLong) => (StatusCode::CONFLICT, "cannot"),
             Self::CatchUp(_) => (StatusCode::BAD_GATEWAY, "not-caught-up"),
+            Self::NotHeld(_) => (StatusCode::CONFLICT, "head-not-held"),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Replay(ReplayError::TooMuch { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "too-much"),
             Self::Replay(_) => (StatusCode::SERVICE_UNAVAILABLE, "cut-off"),

@@ -106,7 +106,13 @@ impl Doctor {
 fn rules(config: &crate::config::Config) -> (Finding, Option<RuleSet>) {
     let set = load(config, 1).set;
     let finding = match &set {
-        Some(set) => Finding::good("rules", format!("{} rules load", set.rules.len())),
+        Some(set) => Finding::good(
+            "rules",
+            match set.rules.len() {
+                1 => "1 rule loads".to_owned(),
+                count => format!("{count} rules load"),
+            },
+        ),
         None => Finding::bad("rules", "the rules have errors", "run `stanch check`, which shows each with its place"),
     };
     (finding, set)

@@ -71,7 +71,7 @@ fn the_chain_is_held_against_the_head_outside_and_one_that_was_kept() {
     assert_eq!(kept["compared_with"], json!(["journal.head", "the head given"]));
     let other = format!("{}:{}", verified["seq"], "0".repeat(64));
     let refused = get(addr, &format!("/api/v1/audit/verify?head={other}"));
-    assert_eq!((refused.status, refused.code()), (500, "journal".into()));
+    assert_eq!((refused.status, refused.code()), (409, "head-not-held".into()));
     assert_eq!(get(addr, "/api/v1/audit/verify?head=x").status, 400);
 }
 

@@ -49,13 +49,17 @@ pub(in crate::admin) async fn verify(call: Call) -> Response {
                 reader.check_against(&verified.head, &outside)?;
                 compared_with.push(HEAD_NAME.to_owned());
             }
-            if let Some(kept) = kept {
-                reader.check_holds(&verified.head, &kept)?;
-                compared_with.push("the head given".to_owned());
-            }
-            Ok((verified, compared_with))
+            let held = kept.map(|kept| reader.check_holds(&verified.head, &kept));
+            Ok((verified, compared_with, held))
         });
-        let (verified, compared_with) = verified.await?;
+        let (verified, mut compared_with, held) = verified.await?;
+        match held {
+            None => {}
+            Some(Ok(())) => compared_with.push("the head given".to_owned()),
+            // The chain is intact in itself; what was asked of it is not so.
+            Some(Err(error @ StoreError::Damaged { .. })) => return Err(ApiError::NotHeld(error.to_string())),
+            Some(Err(error)) => return Err(error.into()),
+        }
         Ok(Verified {
             dropped: verified.dropped,
             seq: verified.head.seq,

@@ -11,7 +11,7 @@ pub(super) static ENTRIES: &[Endpoint] = &[
             kind: "head",
             about: "a head that was kept elsewhere, as `SEQ:HASH`: the chain must still hold it",
         }],
-        errors: &[400, 503],
+        errors: &[400, 409, 503],
         ..get(
             "/api/v1/audit/verify",
             "Checks the journal's hash chain, and that it has not become shorter than the head outside it says.",

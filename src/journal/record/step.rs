@@ -17,6 +17,18 @@ pub enum Phase {
     OnFailure,
 }
 
+impl Phase {
+    /// The key of the rule that has its steps.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Verify => "verify",
+            Self::OnSuccess => "on_success",
+            Self::OnFailure => "on_failure",
+        }
+    }
+}
+
 /// How one try of a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -31,6 +43,19 @@ pub enum StepEnd {
     Cancelled,
     /// Its `if:` was false.
     Skipped,
+}
+
+impl StepEnd {
+    /// The word that is recorded.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed-out",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// What one try of a step led to. Texts are redacted and bounded before they come here.

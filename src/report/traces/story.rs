@@ -345,7 +345,7 @@ impl Story {
         trace
             .span(id, Some(parent), &format!("step {name}"), times)
             .with("stanch.step.name", name)
-            .with("stanch.step.phase", phase_name(place.phase))
+            .with("stanch.step.phase", place.phase.name())
             .with("stanch.step.attempt", i64::from(place.attempt))
             .with_some("stanch.step.item", place.each.map(|each| each.item.as_str()))
     }
@@ -471,15 +471,6 @@ fn keep<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>, key: K, value: V) {
         map.clear();
     }
     map.insert(key, value);
-}
-
-fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Steps => "steps",
-        Phase::Verify => "verify",
-        Phase::OnSuccess => "on_success",
-        Phase::OnFailure => "on_failure",
-    }
 }
 
 fn number(value: u64) -> i64 {
