@@ -14,6 +14,7 @@ mod catch_up;
 pub mod command;
 mod commanded;
 pub mod decider;
+mod error;
 mod fault;
 mod flashduty;
 mod handle;
@@ -22,15 +23,17 @@ mod periodic;
 mod planner;
 mod recovery;
 mod reload;
+mod setup;
 pub(crate) mod watcher;
 
 pub use catch_up::{CatchUpError, CaughtUp, SINCE_MAX};
+pub use error::{Failure, StartError};
 pub use handle::{Handle, Refusal};
 pub use reload::{RefusedReload, ReloadError, Reloaded};
+pub use setup::{Options, redactor_as_far_as_readable, settings};
 pub use watcher::{Fingerprint, Inputs, Stamp};
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,26 +44,23 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::decide::Settings;
 use crate::event::Event;
-use crate::guard::GuardSettings;
 use crate::journal::history::History;
 use crate::journal::read::Reader;
 use crate::journal::record::Record;
 use crate::journal::store::StoreError;
-use crate::journal::{Journal, RecordSink, Recovered, Refused};
+use crate::journal::{Journal, RecordSink, Recovered};
 use crate::report::Report;
-use crate::report::flashduty::{Client, Pace};
-use crate::report::logging::SharedRedactor;
+use crate::report::flashduty::Pace;
 use crate::report::outbox::{self, Outbox, Room, SharedClient};
-use crate::report::redact::Redactor;
 use crate::report::traces::{self, TraceIds};
-use crate::rule::{Mode, RuleSet};
+use crate::rule::RuleSet;
 use crate::runner::{Runner, Wiring};
-use crate::{action, event, receiver};
+use crate::{event, receiver};
 use command::Command;
 use decider::{Decider, EngineError, InForce};
 use flashduty::Outgoing;
+use setup::{action_settings, receiver_settings, redactor_for};
 
 /// How many commands may wait for the deciding task.
 const COMMANDS_MAX: usize = 256;
@@ -68,86 +68,14 @@ const COMMANDS_MAX: usize = 256;
 /// How often the janitor looks for records to let go.
 const RETAIN_EVERY: Duration = Duration::from_secs(600);
 
-/// How the engine is started.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Nothing is executed, whatever the rules and the config say.
-    pub dry_run: bool,
-    /// Listens here instead of where the config says.
-    pub listen: Option<SocketAddr>,
-    /// The path of our own binary, for steps that need it to set up their process.
-    pub own_binary: PathBuf,
-    /// Hides secrets in log lines and records; filled at start with those of the config.
-    pub redactor: SharedRedactor,
-    /// The state in which the files of the config and the rules were before these were read; `None` where that is
-    /// taken to be their state at start.
-    pub read_from: Option<Fingerprint>,
-}
-
-impl Options {
-    /// The options under which a command that only reads looks at things: as a plain `serve` would.
-    pub fn of_reader() -> Self {
-        let redactor = Arc::new(ArcSwap::from_pointee(Redactor::none()));
-        Self { dry_run: false, listen: None, own_binary: PathBuf::new(), redactor, read_from: None }
-    }
-}
-
-/// Why the engine did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The webhook's settings cannot be used.
-    #[error("{0}")]
-    Receiver(String),
-    /// A secret cannot be used.
-    #[error("{0}")]
-    Secret(String),
-    /// An address cannot be listened on.
-    #[error("cannot listen on {addr}: {source}; is another program using it?")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A thread or file of the engine's own cannot be made.
-    #[error("cannot {doing}: {source}")]
-    Io {
-        /// What was attempted.
-        doing: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Processes or requests cannot be made ready for.
-    #[error(transparent)]
-    Runner(#[from] crate::action::SetupError),
-    /// The journal closed at once.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// What a crash left could not be seen to.
-    #[error(transparent)]
-    Recovery(#[from] EngineError),
-}
-
-#[cfg(feature = "otlp")]
-impl From<traces::TargetError> for StartError {
-    fn from(error: traces::TargetError) -> Self {
-        match error {
-            traces::TargetError::Http(error) => Self::Runner(error.into()),
-            other => Self::Secret(other.to_string()),
-        }
-    }
-}
-
 /// A running engine.
 pub struct Engine {
     handle: Handle,
     webhook: SocketAddr,
     stop_receiver: watch::Sender<bool>,
     receiver: JoinHandle<()>,
-    decider: JoinHandle<Result<History, EngineError>>,
+    /// Until its end was seen.
+    decider: Option<JoinHandle<Result<History, EngineError>>>,
     outbox: Outbox,
     janitor: JoinHandle<()>,
     catching_up: JoinHandle<()>,
@@ -157,18 +85,6 @@ pub struct Engine {
     writer: std::thread::JoinHandle<()>,
     /// Whether the deciding task ended by a panic.
     died: bool,
-}
-
-/// Why the engine cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// What it decides cannot be recorded, or the journal cannot be read.
-    #[error(transparent)]
-    Journal(#[from] EngineError),
-    /// It is a defect of ours. What was accepted is decided after a restart; an event over which that happens twice is
-    /// set aside then.
-    #[error("the engine stops because of a defect of its own, please report it: {0}")]
-    Defect(String),
 }
 
 impl Engine {
@@ -191,7 +107,7 @@ impl Engine {
             None => None,
         };
 
-        let recovered = Recovered::open(&config.data, config.strict_ordering)?;
+        let recovered = Recovered::open_telling(&config.data, config.strict_ordering, options.working)?;
         // What came after the last record was missed; at a first start nothing was.
         let missed_since = Some(recovered.history.last_at()).filter(|_| recovered.history.last_seq() > 0);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(recovered.history.last_at()));
@@ -341,7 +257,7 @@ impl Engine {
             webhook,
             stop_receiver,
             receiver,
-            decider: tokio::spawn(decider.run()),
+            decider: Some(tokio::spawn(decider.run())),
             outbox,
             janitor: tokio::spawn(janitor(handle.clone())),
             catching_up: tokio::spawn(catch_up::at_start(handle.clone(), missed_since)),
@@ -366,7 +282,12 @@ impl Engine {
 
     /// Resolves when the engine cannot go on, with the reason.
     pub async fn failed(&mut self) -> Failure {
-        match (&mut self.decider).await {
+        let ended = match &mut self.decider {
+            Some(decider) => decider.await,
+            None => return Failure::Defect("the deciding task ended before".into()),
+        };
+        self.decider = None;
+        match ended {
             Ok(Ok(_)) => Failure::Defect("the deciding task ended".into()),
             Ok(Err(error)) => error.into(),
             Err(error) => {
@@ -383,9 +304,12 @@ impl Engine {
         self.watcher.abort();
         self.stop_receiver.send_replace(true);
         wait_for(self.receiver, "receiver").await;
-        if !self.decider.is_finished() {
-            self.handle.tell(Command::Stop).await;
-            self.died |= !wait_for(self.decider, "decider").await;
+        // Where it ended just as a signal came, nobody has seen yet how: it may have died.
+        if let Some(decider) = self.decider.take() {
+            if !decider.is_finished() {
+                self.handle.tell(Command::Stop).await;
+            }
+            self.died |= !wait_for(decider, "decider").await;
         }
         let left = self.handle.runner().drain(grace, at_once).await;
         if left > 0 {
@@ -451,72 +375,6 @@ async fn janitor(handle: Handle) {
     }
 }
 
-/// What the core needs of the config and the command line.
-pub fn settings(config: &Config, options: &Options) -> Settings {
-    let ceiling = if options.dry_run { Mode::DryRun } else { Mode::Auto };
-    Settings {
-        ceiling: config.mode.min(ceiling),
-        guards: GuardSettings {
-            budgets: config.budgets.clone(),
-            schedules: config.schedules.clone(),
-            runs_max: u32::try_from(config.limits.runs).unwrap_or(u32::MAX),
-        },
-    }
-}
-
-fn action_settings(
-    config: &Config,
-    options: &Options,
-    redactor: Arc<Redactor>,
-    flashduty: Option<Arc<Client>>,
-    traces: Option<Arc<TraceIds>>,
-) -> action::Settings {
-    action::Settings {
-        output_bytes: config.limits.output_bytes,
-        http_allow: config.http_allow.clone(),
-        flashduty,
-        run_link: config.flashduty.as_ref().and_then(|flashduty| flashduty.run_link.clone()),
-        redactor,
-        own_program: options.own_binary.clone(),
-        isolation: action::Isolation {
-            limits: config.limits.step,
-            cgroups: action::process::Cgroups::find(&config.data),
-        },
-        ssh: action::SshSettings::of(config),
-        traces,
-    }
-}
-
-/// The receiver's settings, for the address that is really listened on: a source without authentication is refused
-/// where `--listen` opens it to others, as it is where the config does.
-fn receiver_settings(config: &Config, options: &Options) -> Result<receiver::Settings, String> {
-    let listen = options.listen.unwrap_or(config.listen);
-    let config = Config { listen, ..config.clone() };
-    let settings = receiver::Settings::from_config(&config).map_err(|errors| lines(&errors))?;
-    for warning in &settings.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(settings)
-}
-
-/// A redactor for every secret that the config names.
-fn redactor_for(config: &Config) -> Result<Redactor, StartError> {
-    let secrets: Result<Vec<_>, _> = config.secrets().into_iter().map(|secret| secret.resolve()).collect();
-    let secrets = secrets.map_err(|error| StartError::Secret(error.to_string()))?;
-    Redactor::new(secrets.iter().map(|secret| secret.expose())).map_err(|error| StartError::Secret(error.to_string()))
-}
-
-/// A redactor for those secrets of the config that whoever runs this may read, for commands beside the daemon.
-pub fn redactor_as_far_as_readable(config: &Config) -> Redactor {
-    let secrets: Vec<_> = config.secrets().into_iter().filter_map(|secret| secret.resolve().ok()).collect();
-    // Without a search nothing is hidden, and the command would be of no less use.
-    Redactor::new(secrets.iter().map(|secret| secret.expose())).unwrap_or_default()
-}
-
-fn lines<T: ToString>(errors: &[T]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
 /// The event at `seq` of the journal; `None` where its body is not kept any more.
 pub fn load_event(reader: &Reader, seq: u64) -> Result<Option<Event>, StoreError> {
     Ok(reader.push_at(seq)?.and_then(|stored| event_of(&stored)))
@@ -536,19 +394,38 @@ pub fn event_of(stored: &crate::journal::store::Stored) -> Option<Event> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_unguarded_source_cannot_be_opened_by_an_option() {
+    /// Starts and stops an engine whose deciding task was cut off, or not, in a way that nobody saw before the stop.
+    /// Gives whether the stop is on record.
+    async fn records_its_stop(is_cut_off: bool) -> bool {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("rules")).unwrap();
         let file = folder.path().join("stanch.yaml");
-        std::fs::write(&file, "sources: [ { name: a, path: /a, auth: none } ]\n").unwrap();
+        let text = "sources: [ { name: a, path: /a, auth: none } ]\nlisten: 127.0.0.1:0\n";
+        std::fs::write(&file, text).unwrap();
         let config = crate::config::load::load(&file).unwrap().config;
-        let listening = |listen: Option<&str>| {
-            let options = Options { listen: listen.map(|addr| addr.parse().unwrap()), ..Options::of_reader() };
-            receiver_settings(&config, &options)
-        };
-        assert!(listening(None).is_ok());
-        assert!(listening(Some("[::1]:0")).is_ok());
-        let refused = listening(Some("0.0.0.0:0")).unwrap_err();
-        assert!(refused.contains("auth: none"), "{refused}");
+        let rules = crate::rule::load::load(&config, 1).set.unwrap();
+        let engine = Engine::start(config.clone(), rules, Options::of_reader()).await.unwrap();
+        if is_cut_off {
+            let decider = engine.decider.as_ref().unwrap();
+            decider.abort();
+            while !decider.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        }
+        engine.stop(Duration::ZERO, std::future::pending()).await;
+        let mut last = None;
+        let reader = Reader::open(&config.data.join(crate::journal::FILE_NAME)).unwrap();
+        let scanned = reader.scan(0, |stored| {
+            last = Some(stored.record);
+            true
+        });
+        scanned.unwrap();
+        matches!(last, Some(Record::Stopped))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_is_recorded_unless_the_deciding_task_died_even_where_nobody_saw_it_die() {
+        assert!(records_its_stop(false).await);
+        assert!(!records_its_stop(true).await);
     }
 }

@@ -159,7 +159,20 @@ pub struct Recovered {
 impl Recovered {
     /// Opens the journal in the folder `data`, making both where they are not there, checks that its chain did not
     /// become shorter, and folds it. `strict` is the config's `ordering: strict`.
+    ///
+    /// # Errors
+    /// A journal that is in use, is damaged, or that this version cannot read. Nothing of it was written then, and no
+    /// copy of it was kept.
     pub fn open(data: &Path, strict: bool) -> Result<Self, StoreError> {
+        Self::open_telling(data, strict, || {})
+    }
+
+    /// The same for one whose patience has to be asked for: `working` is called again and again while the work goes
+    /// on. A large journal takes minutes to fold, and as long again to copy where another version wrote it.
+    ///
+    /// # Errors
+    /// As [`Recovered::open`].
+    pub fn open_telling(data: &Path, strict: bool, working: fn()) -> Result<Self, StoreError> {
         let io = |doing, path: &Path, source| StoreError::Io { doing, path: path.to_owned(), source };
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -174,35 +187,35 @@ impl Recovered {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
             Err(TryLockError::Error(error)) => return Err(io("lock", &lock_path, error)),
         }
-        // Bodies of events are nobody else's business; SQLite gives its other files the mode of this one.
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| io("create", &path, error))?;
-        let store = Store::open(&path)?;
         let head_path = data.join(HEAD_NAME);
-        let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
-        let outside = head_file.read().map_err(|error| io("read", &head_path, error))?;
-        match (outside, outside.why_unknown()) {
-            (Outside::Known(outside), _) => store.check_against(&store.head(), &outside)?,
-            // A new journal has no head yet.
-            (_, Some(why)) if store.head() != Head::EMPTY => tracing::warn!(
-                path = %head_path.display(),
-                records = store.head().seq,
-                "the file {why}, so nothing outside the journal tells whether its last commits are still there; if \
-                 nobody moved it away and the machine did not lose power, compare `stanch audit verify` with a head \
-                 that you keep elsewhere"
-            ),
-            _ => {}
+        let outside = HeadFile::read_only(&head_path).map_err(|error| io("read", &head_path, error))?;
+        if let Outside::Known(head) = outside
+            && !path.exists()
+        {
+            let what = format!("it is not there, but record {} was written before", head.seq);
+            return Err(StoreError::Damaged { path, what });
         }
+        // Bodies of events are nobody else's business; SQLite gives its other files the mode of this one.
+        match OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io("create", &path, error)),
+        }
+        let mut store = Store::open(&path, working)?;
+        check_outside(&store, outside, &head_path)?;
         let mut history = History::default();
         history.newest.set_strict(strict);
-        store.scan(0, |stored| {
-            history.apply(stored.seq, stored.at, &stored.record);
-            true
-        })?;
+        if !store.is_new() {
+            store.scan(0, |stored| {
+                history.apply(stored.seq, stored.at, &stored.record);
+                true
+            })?;
+            // Only now is it known that this version can go on with it: one that cannot would push out, with a copy of
+            // what it refuses, the copy that leads back.
+            upgrade::keep_copy(store.db(), &path, env!("CARGO_PKG_VERSION"), working);
+        }
+        store.take_over()?;
+        let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
         Ok(Self { store, head_file, head_path, lock, history })
     }
 
@@ -335,12 +348,39 @@ impl RecordSink for Journal {
     }
 }
 
+/// Compares the journal with the head that is kept beside it.
+fn check_outside(store: &Store, outside: Outside, head_path: &Path) -> Result<(), StoreError> {
+    match (outside, outside.why_unknown()) {
+        (Outside::Known(outside), _) if store.is_new() => {
+            Err(store.damaged(format!("it is empty, but record {} was written before: it is lost", outside.seq)))
+        }
+        (Outside::Known(outside), _) => store.check_against(&store.head(), &outside),
+        // A new journal has no head yet.
+        (_, Some(why)) if store.head() != Head::EMPTY => {
+            tracing::warn!(
+                path = %head_path.display(),
+                records = store.head().seq,
+                "the file {why}, so nothing outside the journal tells whether its last commits are still there; if \
+                 nobody moved it away and the machine did not lose power, compare `stanch audit verify` with a head \
+                 that you keep elsewhere"
+            );
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes the lock of the data folder, waiting up to [`LOCK_PATIENCE`] for it.
 fn take(lock: &File) -> Result<(), TryLockError> {
+    take_within(LOCK_PATIENCE, || lock.try_lock())
+}
+
+/// Tries until it is not told to try later, for up to so long.
+fn take_within(patience: Duration, mut attempt: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
     let waited = Stopwatch::start();
     loop {
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) if waited.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PATIENCE / 50),
+        match attempt() {
+            Err(TryLockError::WouldBlock) if waited.elapsed() < patience => std::thread::sleep(LOCK_PATIENCE / 50),
             done => return done,
         }
     }

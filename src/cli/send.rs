@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::output::{cell, complain, note, say};
 use super::{Exit, payload, setup};
+use crate::action::HttpError;
 use crate::clock::{Stopwatch, wall_now};
 use crate::config::{Auth, Config, Source};
 use crate::report::printable;
@@ -172,20 +173,21 @@ fn secret_for(config: &Config, url: &url::Url) -> Result<Option<(HeaderName, Hea
     Ok(Some((name, value)))
 }
 
-/// A client that sends as Flashduty does: one request, no redirect followed.
-pub(super) fn http_client() -> Result<reqwest::Client, Exit> {
+/// A client that sends to `url` as Flashduty does: one request, no redirect followed.
+pub(super) fn http_client(url: &str) -> Result<reqwest::Client, Exit> {
     crate::action::install_crypto();
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         // A secret has no business with a proxy on the way.
         .no_proxy()
-        .timeout(TIMEOUT)
-        .build()
-        .map_err(|error| fail(&format!("cannot prepare to send: {error}"), Exit::Internal))
+        .timeout(TIMEOUT);
+    // Without TLS nothing is certified, so a machine without certificates can send as well.
+    let builder = if url.starts_with("https:") { builder } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| fail(&HttpError::new(&error).to_string(), Exit::Internal))
 }
 
 async fn deliver(push: Push) -> Result<Exit, Exit> {
-    let client = http_client()?;
+    let client = http_client(push.url.as_str())?;
     let url = printable(push.url.as_str()).into_owned();
     note(&format!("sending {} to {url}", push.what));
     let watch = Stopwatch::start();

@@ -78,7 +78,8 @@ impl Serve {
             tracing::warn!(%error, "core dumps cannot be forbidden; they could hold secrets");
         }
         let own_binary = own_binary()?;
-        let options = Options { dry_run: self.dry_run, listen: self.listen, own_binary, redactor, read_from };
+        let (dry_run, listen, working) = (self.dry_run, self.listen, service::starting as fn());
+        let options = Options { dry_run, listen, own_binary, redactor, read_from, working };
         let admin = config.admin.clone();
         let (count, mode) = (rules.rules.len(), config.mode);
         // Taken up before anything starts, so that no signal in between ends the process unasked.

@@ -86,8 +86,9 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     if !force && rules_now * 2 < rules_before {
         return Err(ReloadError::LostRules { before: rules_before, now: rules_now });
     }
-    let settings = super::receiver_settings(&config, handle.options()).map_err(ReloadError::Unusable)?;
-    let redactor: Redactor = super::redactor_for(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
+    let settings = super::setup::receiver_settings(&config, handle.options()).map_err(ReloadError::Unusable)?;
+    let redactor: Redactor =
+        super::setup::redactor_for(&config).map_err(|error| ReloadError::Unusable(error.to_string()))?;
     let client = super::flashduty::client(&config, &handle.shared.pace)
         .map_err(|error| ReloadError::Unusable(error.to_string()))?;
 
@@ -120,7 +121,7 @@ pub(super) async fn reload(handle: &Handle, force: bool) -> Result<Reloaded, Rel
     // The new secrets are hidden before anything can use them.
     shared.redactor.store(Arc::new(redactor));
     shared.client.store(client.clone());
-    shared.runner.reconfigure(super::action_settings(
+    shared.runner.reconfigure(super::setup::action_settings(
         &config,
         handle.options(),
         shared.redactor.load_full(),

@@ -33,7 +33,7 @@ impl Webhook {
     pub fn new(url: &str, header: &str, secret: &str) -> Result<Self, String> {
         crate::action::install_crypto();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-        let http = http.map_err(|error| error.to_string())?;
+        let http = http.map_err(|error| crate::action::HttpError::new(&error).to_string())?;
         Ok(Self { url: url.to_owned(), header: header.to_owned(), secret: secret.to_owned(), http })
     }
 

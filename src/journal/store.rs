@@ -1,15 +1,18 @@
 //! The SQLite file: schema, inserting, reading back. Used by the writer thread and by readers; nobody else knows SQL.
 
+mod error;
 mod verify;
+
+pub use error::StoreError;
+pub(super) use error::failed;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::chain::{Content, Hash, Head, link};
 use super::record::Record;
-use super::upgrade;
 use crate::clock::Timestamp;
 
 /// The version of the schema, kept in `PRAGMA user_version`.
@@ -20,6 +23,9 @@ const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// After how many steps of SQLite's own machine it is asked whether what is read is still wanted: some dozens of records,
 /// or a thousand pages of its checks of the file.
 const ASK_EVERY_OPS: std::ffi::c_int = 1_000;
+
+/// After how many instructions of SQLite an opener is told that the work goes on: about a thousand records of a fold.
+const OPS_PER_SIGN: std::ffi::c_int = 10_000;
 
 const SCHEMA: &str = "
 CREATE TABLE record (
@@ -43,79 +49,12 @@ CREATE TABLE anchor (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
 ";
 
 /// An index that came after the schema. It changes nothing of what is kept, so a journal without it gets it when it is
-/// opened, and keeps its version. Pushes about an incident itself are found by their entity, so that only those about
+/// taken over, and keeps its version. Pushes about an incident itself are found by their entity, so that only those about
 /// alerts pay for it.
 const LATER_INDEX: &str = "
 CREATE INDEX IF NOT EXISTS alerts_by_incident ON record (json_extract(data, '$.incident'))
 WHERE kind = 'received' AND entity >= 'alert:' AND entity < 'alert;';
 ";
-
-/// Why the journal's file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite, or the disk below it, refused.
-    #[error("cannot {doing} the journal {path}: {source}", path = path.display())]
-    Sqlite {
-        /// What was attempted.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: rusqlite::Error,
-    },
-    /// A file beside it cannot be used.
-    #[error("cannot {doing} {path}: {source}", path = path.display())]
-    Io {
-        /// What was attempted.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// There is none.
-    #[error("there is no journal at {path}: the daemon makes it when it starts; see that `-c` names its config, and `data` in it this folder", path = path.display())]
-    Missing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// Another process has it open for writing.
-    #[error("the journal {path} is in use by another stanch: stop that one, or give this one a `data` folder of its own", path = path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It was written by a later version, which keeps it in another way.
-    #[error("the journal {path} has schema version {found}, and this stanch ({own}) knows only {SCHEMA_VERSION}: a newer one wrote it. It was left as it is. Use the newer stanch; or, to go back, move the `data` folder away and put back a copy from before the upgrade: `stanch restore FILE`", path = path.display(), own = env!("CARGO_PKG_VERSION"))]
-    TooNew {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
-    /// A record is what was written, and this version does not know what it says.
-    #[error("record {seq} of the journal {path}, of the kind `{kind}`, is intact, but this stanch ({own}) cannot read it ({why}): {writer} wrote it. Use that one; or, to go back, move the `data` folder away and put back a copy from before the upgrade: `stanch restore FILE`", path = path.display(), own = env!("CARGO_PKG_VERSION"))]
-    NotUnderstood {
-        /// The file.
-        path: PathBuf,
-        /// The record.
-        seq: u64,
-        /// Its kind.
-        kind: String,
-        /// What cannot be read.
-        why: String,
-        /// Who wrote it, as far as the journal tells.
-        writer: String,
-    },
-    /// Its content is not what was written.
-    #[error("the journal {path} is damaged: {what}. Restore it from a backup, or move the `data` folder away to begin anew; `stanch audit verify` shows how far it is intact", path = path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        what: String,
-    },
-}
 
 /// A record ready to be inserted.
 #[derive(Debug, Clone)]
@@ -190,50 +129,72 @@ pub struct Store {
     db: Connection,
     path: PathBuf,
     head: Head,
+    /// Whether there is nothing in the file yet, not even the schema.
+    is_new: bool,
 }
 
 impl Store {
-    /// Opens the file for writing, making it if it is not there.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let db = Connection::open(path).map_err(|source| failed("open", path, source))?;
-        let look = || -> rusqlite::Result<i64> {
+    /// Opens the file for writing, and writes nothing: a journal that turns out to be damaged, or another version's, is
+    /// left as it was found when this is dropped. [`Store::take_over`] makes it one to write to. `working` is called
+    /// again and again until then, for as long as the work really goes on.
+    pub(super) fn open(path: &Path, working: fn()) -> Result<Self, StoreError> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let has_log = Path::new(&log).exists();
+        let mut db = Connection::open(path).map_err(|source| failed("open", path, source))?;
+        let look = |db: &mut Connection| -> rusqlite::Result<i64> {
+            // What a newer version left in its write-ahead log is its own to move. Where there is no log, SQLite makes
+            // an empty one, which goes again with the connection.
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
             db.busy_timeout(std::time::Duration::ZERO)?;
+            let working = move || {
+                working();
+                false
+            };
+            db.progress_handler(OPS_PER_SIGN, Some(working))?;
+            settle(db)?;
             db.query_row("PRAGMA user_version", [], |row| row.get(0))
         };
-        let version = look().map_err(|source| failed("open", path, source))?;
-        if version > SCHEMA_VERSION {
-            // What a newer version left in its write-ahead log is its own to move.
-            leave_as_is(&db);
-            return Err(StoreError::TooNew { path: path.to_owned(), found: version });
+        let version = look(&mut db).map_err(|source| failed("open", path, source))?;
+        let mut store = Self { db, path: path.to_owned(), head: Head::EMPTY, is_new: version == 0 };
+        match version {
+            0 => {}
+            SCHEMA_VERSION => store.head = store.read_head()?,
+            newer if newer > SCHEMA_VERSION => {
+                return Err(StoreError::TooNew { path: path.to_owned(), found: newer });
+            }
+            found => return Err(store.damaged(format!("its schema version is {found}, which no stanch has written"))),
         }
-        if version != 0 {
-            upgrade::keep_copy(&db, path, env!("CARGO_PKG_VERSION"));
-        }
-        let setup = || -> rusqlite::Result<()> {
+        Ok(store)
+    }
+
+    /// Makes a file that was opened and found good ready to be written: its mode, its schema if it is new, and the
+    /// index that came later.
+    pub(super) fn take_over(&mut self) -> Result<(), StoreError> {
+        let setup = |db: &Connection| -> rusqlite::Result<()> {
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
             db.pragma_update(None, "page_size", 8192)?;
-            // One process writes: the lock is taken once and kept, which also saves the shared-memory file's locks.
+            // Readers go on beside the one that writes.
             db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
             db.pragma_update(None, "synchronous", "FULL")?;
             db.pragma_update(None, "wal_autocheckpoint", 2000)?;
             db.pragma_update(None, "cache_size", -8000)?;
-            db.pragma_update(None, "temp_store", "MEMORY")?;
-            settle(&db)
+            db.pragma_update(None, "temp_store", "MEMORY")
         };
-        setup().map_err(|source| failed("open", path, source))?;
-        match version {
-            0 => db
-                .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"))
-                .map_err(|source| failed("create", path, source))?,
-            SCHEMA_VERSION => {}
-            found => {
-                let what = format!("its schema version is {found}, which no stanch has written");
-                return Err(StoreError::Damaged { path: path.to_owned(), what });
-            }
+        setup(&self.db).map_err(|source| failed("open", &self.path, source))?;
+        if self.is_new {
+            let schema = format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;");
+            self.db.execute_batch(&schema).map_err(|source| failed("create", &self.path, source))?;
+            self.is_new = false;
         }
-        db.execute_batch(LATER_INDEX).map_err(|source| failed("add an index to", path, source))?;
-        let mut store = Self { db, path: path.to_owned(), head: Head::EMPTY };
-        store.head = store.read_head()?;
-        Ok(store)
+        self.db.execute_batch(LATER_INDEX).map_err(|source| failed("add an index to", &self.path, source))?;
+        let nobody_waits = self.db.progress_handler(0, None::<fn() -> bool>);
+        nobody_waits.map_err(|source| failed("open", &self.path, source))
+    }
+
+    /// Whether there is nothing in the file yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Opens the file for reading only, beside a writer that may be running.
@@ -252,7 +213,7 @@ impl Store {
         };
         let found = setup().map_err(|source| failed("open", path, source))?;
         match found {
-            SCHEMA_VERSION => Ok(Self { db, path: path.to_owned(), head: Head::EMPTY }),
+            SCHEMA_VERSION => Ok(Self { db, path: path.to_owned(), head: Head::EMPTY, is_new: false }),
             0 => {
                 let what = "it has no schema: it is empty, or no journal of stanch".to_owned();
                 Err(StoreError::Damaged { path: path.to_owned(), what })
@@ -303,7 +264,7 @@ impl Store {
         self.damaged(format!("record {seq} has no hash"))
     }
 
-    fn damaged(&self, what: String) -> StoreError {
+    pub(super) fn damaged(&self, what: String) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
 
@@ -361,7 +322,9 @@ impl Store {
     /// Leaves the files as they are when this is dropped. SQLite would else move what is in the write-ahead log into
     /// the database when the last connection closes, and after a failed fsync nobody knows what it would read back.
     pub(super) fn give_up(&self) {
-        leave_as_is(&self.db);
+        if let Err(error) = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::warn!(%error, "the journal will be checkpointed when it closes");
+        }
     }
 
     /// Undoes what was inserted since `begin`, and takes the chain back to `head`.
@@ -456,22 +419,4 @@ impl Store {
 
 fn to_hash(bytes: &[u8]) -> Option<Hash> {
     bytes.try_into().ok()
-}
-
-/// Keeps SQLite from moving the write-ahead log into the database when the connection closes.
-fn leave_as_is(db: &Connection) {
-    if let Err(error) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-        tracing::warn!(%error, "the journal will be checkpointed when it closes");
-    }
-}
-
-/// An SQLite error in the words of this module.
-pub(super) fn failed(doing: &'static str, path: &Path, source: rusqlite::Error) -> StoreError {
-    match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: path.to_owned() },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Damaged { path: path.to_owned(), what: source.to_string() }
-        }
-        _ => StoreError::Sqlite { doing, path: path.to_owned(), source },
-    }
 }

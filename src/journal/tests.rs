@@ -1,6 +1,8 @@
 //! The journal through its handle, on a file in a folder of its own.
 
+use std::fs::TryLockError;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,6 +15,7 @@ use super::store::{SCHEMA_VERSION, StoreError, Verified};
 use super::writer::Submission;
 use super::{
     Admitted, Committed, FILE_NAME, HEAD_NAME, Intake, Journal, Opened, RecordSink, Recovered, Refused, UNDECIDED_MAX,
+    take_within,
 };
 use crate::clock::{ManualClock, Timestamp};
 use crate::config::Retention;
@@ -231,6 +234,21 @@ async fn a_second_opener_is_turned_away() {
 }
 
 #[test]
+fn a_lock_that_is_let_go_of_meanwhile_is_taken_and_one_that_is_kept_is_not() {
+    let mut refusals = 3;
+    let let_go = || match refusals {
+        0 => Ok(()),
+        _ => {
+            refusals -= 1;
+            Err(TryLockError::WouldBlock)
+        }
+    };
+    assert!(take_within(Duration::MAX, let_go).is_ok());
+    let kept = take_within(Duration::from_millis(1), || Err(TryLockError::WouldBlock));
+    assert!(matches!(kept, Err(TryLockError::WouldBlock)));
+}
+
+#[test]
 fn a_newer_schema_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let newer = SCHEMA_VERSION + 1;
@@ -272,6 +290,24 @@ async fn what_nobody_wants_any_more_is_not_read_to_its_end() {
     let (verified, scanned) = read(true);
     assert!(is_cut(verified.unwrap_err()) && is_cut(scanned.unwrap_err()));
     close(opened);
+}
+
+#[tokio::test]
+async fn signs_are_given_while_a_journal_is_folded() {
+    static SIGNS: AtomicUsize = AtomicUsize::new(0);
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(folder.path());
+    opened.journal.append(vec![resumed(); 5_000]).await.unwrap();
+    close(opened);
+    let count = || {
+        SIGNS.fetch_add(1, Ordering::Relaxed);
+    };
+    let recovered = Recovered::open_telling(folder.path(), false, count).unwrap();
+    let signs = SIGNS.load(Ordering::Relaxed);
+    assert!(signs > 0);
+    // Whoever asked is not told of what comes after the start.
+    recovered.store.verify().unwrap();
+    assert_eq!(SIGNS.load(Ordering::Relaxed), signs);
 }
 
 #[tokio::test]

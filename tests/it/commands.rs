@@ -25,6 +25,32 @@ fn exit_codes_tell_what_went_wrong() {
 }
 
 #[test]
+fn what_stays_on_this_machine_needs_no_certificates() {
+    let daemon = folder().start();
+    daemon.accept(&incident("e1", "i1"));
+    assert_eq!(daemon.end_of("e1"), "succeeded");
+    let folder = &daemon.folder;
+    folder.write("push.json", &incident("e2", "i2").to_string(), 0o644);
+    folder.write("none.pem", "", 0o644);
+    let push = folder.path("push.json");
+    let push = push.to_str().unwrap();
+    let run = |args: &[&str]| {
+        let none = folder.path("none.pem");
+        let mut command = stanch();
+        command.env("SSL_CERT_FILE", &none).env("SSL_CERT_DIR", folder.path("scripts"));
+        let output = command.args(args).arg("-c").arg(folder.path("stanch.yaml")).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    for args in [&["events", "list"][..], &["runs"], &["reload"], &["send", push]] {
+        let (code, said) = run(args);
+        assert_eq!(code, Some(0), "{args:?}: {said}");
+    }
+    // What does need them says so.
+    let (code, said) = run(&["send", push, "--url", "https://127.0.0.1:1/"]);
+    assert!(code != Some(0) && said.contains("CA certificates"), "{said}");
+}
+
+#[test]
 fn check_says_what_it_found_and_denies_warnings_when_asked() {
     let folder =
         Folder::with_rules(&format!("rules:\n{}", marking_rule("mark", "").replace("[i_new]", "[i_new, i_nwe]")));

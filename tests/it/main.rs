@@ -67,6 +67,7 @@ mod test_command;
 #[cfg(feature = "otlp")]
 mod traces;
 mod tutorial;
+mod versions;
 mod visitor;
 mod waiting;
 mod webdriver;

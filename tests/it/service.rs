@@ -1,12 +1,14 @@
 //! The daemon as a service: what systemd is told, and whether the shipped unit and config are right.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::support::{Folder, UNCONCERNED, incident, wait_for, with};
+use super::support::{Folder, UNCONCERNED, admin, incident, marking_rule, wait_for, with};
+use super::versions::{append, started_by};
 
 /// The most that `systemd-analyze security` may find, in tenths of its points (0 is a sealed box, 100 an open one).
 const EXPOSURE_MAX: &str = "15";
@@ -15,28 +17,100 @@ fn shipped(name: &str) -> String {
     std::fs::read_to_string(format!("{}/packaging/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
+/// What the daemon tells systemd.
+struct Told(UnixDatagram);
+
+impl Told {
+    fn of(folder: Folder) -> (Self, Folder) {
+        let path = folder.path("notify.sock");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        (Self(socket), folder.env("NOTIFY_SOCKET", path.to_str().unwrap()))
+    }
+
+    fn next(&self) -> String {
+        let mut message = [0; 512];
+        let length = self.0.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    }
+}
+
 #[test]
 fn systemd_is_told_when_the_daemon_is_ready_alive_and_stopping() {
-    let folder = Folder::with_rules(UNCONCERNED);
-    let path = folder.path("notify.sock");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let told = || {
-        let mut message = [0; 512];
-        let length = socket.recv(&mut message).unwrap();
-        String::from_utf8_lossy(&message[..length]).into_owned()
-    };
-    let daemon = folder.env("NOTIFY_SOCKET", path.to_str().unwrap()).env("WATCHDOG_USEC", "300000").start();
-    let ready = told();
+    let (told, folder) = Told::of(Folder::with_rules(UNCONCERNED));
+    let daemon = folder.env("WATCHDOG_USEC", "300000").start();
+    let ready = told.next();
     assert!(ready.contains("READY=1") && ready.contains("STATUS=1 rules, mode auto"), "{ready}");
     for _ in 0..3 {
-        assert!(told().contains("WATCHDOG=1"));
+        assert!(told.next().contains("WATCHDOG=1"));
     }
     daemon.stop();
     wait_for("the daemon to say that it stops", || {
-        let message = told();
+        let message = told.next();
         if message.contains("STOPPING=1") { Ok(()) } else { Err(message) }
     });
+}
+
+#[test]
+fn a_start_that_takes_its_time_asks_systemd_for_it() {
+    let folder = Folder::with_rules(UNCONCERNED).start().stop();
+    append(&folder, "started", &started_by("0.0.9"));
+    let (told, folder) = Told::of(folder);
+    let daemon = folder.start();
+    let mut before = Vec::new();
+    wait_for("the daemon to be ready", || {
+        let message = told.next();
+        if message.contains("READY=1") {
+            return Ok(());
+        }
+        before.push(message.clone());
+        Err(message)
+    });
+    assert!(daemon.folder.read("log").contains("a copy is kept"));
+    assert!(
+        !before.is_empty() && before.iter().all(|said| said.trim() == "EXTEND_TIMEOUT_USEC=60000000"),
+        "{before:?}"
+    );
+}
+
+/// The names of the calls in a group of systemd's.
+fn calls(group: &str) -> BTreeSet<String> {
+    let output = Command::new("systemd-analyze").args(["syscall-filter", "--no-pager", group]).output().unwrap();
+    assert!(output.status.success(), "{group}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).skip(1);
+    names.flat_map(|name| if name.starts_with('@') { calls(name) } else { [name.to_owned()].into() }).collect()
+}
+
+#[test]
+fn the_daemon_makes_no_call_that_its_unit_refuses() {
+    let mut allowed = BTreeSet::new();
+    let mut refused = BTreeSet::new();
+    for line in shipped("systemd/stanch.service").lines() {
+        let Some(filter) = line.strip_prefix("SystemCallFilter=") else { continue };
+        let (refuses, names) = filter.strip_prefix('~').map_or((false, filter), |names| (true, names));
+        let of = |name: &str| if name.starts_with('@') { calls(name) } else { [name.to_owned()].into() };
+        for name in names.split(' ').flat_map(of) {
+            let (into, from) = if refuses { (&mut refused, &mut allowed) } else { (&mut allowed, &mut refused) };
+            from.remove(&name);
+            into.insert(name);
+        }
+    }
+    assert!(refused.contains("sched_setscheduler") && allowed.contains("openat"));
+    // SQLite gives its files the journal's owner where it is root, which it is not in the unit.
+    refused.retain(|name| !["fchown", "fchown32"].contains(&name.as_str()));
+    let trace = format!("trace={}", refused.iter().map(|name| format!("?{name}")).collect::<Vec<_>>().join(","));
+    let rules = format!("rules:\n{}", marking_rule("mark", ""));
+    let folder = Folder::with_rules(&rules);
+    let log = folder.path("refused.log");
+    let daemon = folder.traced(&["-e", "signal=none", "-e", &trace, "-o", log.to_str().unwrap()]).start();
+    daemon.accept(&incident("e1", "i1"));
+    assert_eq!(daemon.end_of("e1"), "succeeded");
+    let socket = daemon.folder.path("data/stanch.sock");
+    let (status, answer) = admin(&socket, "GET", "/api/v1/backtest", "").unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let folder = daemon.stop();
+    assert_eq!(std::fs::read_to_string(folder.path("refused.log")).unwrap(), "");
 }
 
 #[test]

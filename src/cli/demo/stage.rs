@@ -64,7 +64,7 @@ impl Stage {
         let log = Log { format: LogFormat::Auto, level: "error".into() };
         let logging = logging::init(&log, Arc::clone(&redactor)).map_err(|error| fail(&error))?;
         let own_binary = serve::own_binary()?;
-        let options = Options { dry_run: false, listen: None, own_binary, redactor, read_from: None };
+        let options = Options { own_binary, redactor, ..Options::of_reader() };
         let (engine, config) = start(folder, &options).await?;
         let handle = engine.handle();
         let (stop_admin, stopping) = watch::channel(false);
@@ -73,7 +73,8 @@ impl Stage {
         })?;
         let path = config.sources.first().map_or("/", |source| source.path.as_str());
         let url = format!("http://{}{path}", engine.webhook());
-        Ok(Self { engine, handle, admin, stop_admin, http: send::http_client()?, url, _logging: logging })
+        let http = send::http_client(&url)?;
+        Ok(Self { engine, handle, admin, stop_admin, http, url, _logging: logging })
     }
 
     /// Where pushes go.

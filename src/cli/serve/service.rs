@@ -11,6 +11,16 @@ use crate::engine::Handle;
 /// How much of the watchdog's time passes between two signs of life: two may get lost or come late.
 const SIGNS_PER_WATCHDOG: u32 = 3;
 
+/// How long the start may take after each sign that it goes on, in microseconds. A disk on which not even a thousand
+/// records are read in that time, or a few megabytes copied, will not have it ready either.
+const START_STEP_USEC: u32 = 60_000_000;
+
+/// Says that the start goes on: on a large journal it takes longer than the unit's `TimeoutStartSec`, and one that hangs
+/// is to be ended all the same.
+pub(super) fn starting() {
+    tell(&[NotifyState::ExtendTimeoutUsec(START_STEP_USEC)]);
+}
+
 /// Says that the daemon is ready, with a line for `systemctl status`.
 pub(super) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
