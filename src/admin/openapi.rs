@@ -92,6 +92,7 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
             "integer" => json!({ "type": "integer", "minimum": 0, "maximum": super::request::WHOLE_MAX }),
             "duration" => json!({ "type": "string", "pattern": "^([1-9][0-9]{0,5}(ms|s|m|h|d))?$" }),
             "head" => json!({ "type": "string", "pattern": "^([0-9]{1,15}:[0-9a-f]{64})?$" }),
+            "approvals" => json!({ "type": "string", "enum": ["granted", "never", ""] }),
             kind => json!({ "type": kind }),
         };
         json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema })

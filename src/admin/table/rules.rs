@@ -21,7 +21,7 @@ pub(super) static ENTRIES: &[Endpoint] = &[
             },
             Parameter {
                 name: "approvals",
-                kind: "string",
+                kind: "approvals",
                 about: "`granted`: people allow what asks them at once, which is the default; `never`: they never do",
             },
             Parameter {
