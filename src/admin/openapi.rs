@@ -10,6 +10,11 @@ use warp::reply::Response;
 use super::answer::{ErrorBody, with};
 use super::table::{self, Answers, Endpoint, Method, Needs};
 
+/// A duration up to years, as far as a pattern can tell.
+const DURATION: &str = "^([1-9][0-9]{0,5}(ms|s|m)|[1-9][0-9]{0,3}h|[1-9][0-9]{0,2}d)?$";
+/// One of 31 days at most.
+const SPAN: &str = "^([1-9][0-9]{0,5}(ms|s)|[1-9][0-9]{0,3}m|[1-9][0-9]?h|[1-6][0-9]{2}h|([1-9]|[12][0-9]|3[01])d)?$";
+
 /// Answers with the document.
 pub(super) async fn serve() -> Response {
     static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
@@ -90,7 +95,8 @@ fn operation(endpoint: &Endpoint, generator: &mut schemars::SchemaGenerator, err
         // Empty is not given, as for a field of a form.
         let schema = match parameter.kind {
             "integer" => json!({ "type": "integer", "minimum": 0, "maximum": super::request::WHOLE_MAX }),
-            "duration" => json!({ "type": "string", "pattern": "^([1-9][0-9]{0,5}(ms|s|m|h|d))?$" }),
+            "duration" => json!({ "type": "string", "pattern": DURATION }),
+            "span" => json!({ "type": "string", "pattern": SPAN }),
             "head" => json!({ "type": "string", "pattern": "^([0-9]{1,15}:[0-9a-f]{64})?$" }),
             "approvals" => json!({ "type": "string", "enum": ["granted", "never", ""] }),
             kind => json!({ "type": kind }),

@@ -16,7 +16,7 @@ pub(super) static ENTRIES: &[Endpoint] = &[
         query: &[
             Parameter {
                 name: "since",
-                kind: "duration",
+                kind: "span",
                 about: "only events of this time before the newest one: 12h, 7d; 7d unless given, at most 31d",
             },
             Parameter {

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::event::Entity;
 
 /// How many entities are kept in memory, about 200 bytes each. The journal still knows those that were let go.
-pub const NEWEST_MAX: usize = 50_000;
+pub const NEWEST_MAX: usize = 28_000;
 
 /// The newest state seen of an entity. Every push carries the whole state, so an event that only annotates brings a
 /// newer one as well; but it makes no other event late.
