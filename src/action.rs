@@ -45,6 +45,17 @@ pub fn install_crypto() {
     }
 }
 
+/// What every client has with which the daemon calls others: no redirect is followed and no proxy asked, since either
+/// would learn what is meant for another, and whoever is called is told who calls.
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    install_crypto();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .user_agent(concat!("stanch/", env!("CARGO_PKG_VERSION")))
+}
+
 /// What actions need to know beside their call. Changes with a reload, and then counts from the next step on.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -43,15 +43,10 @@ pub(super) struct Client(reqwest::Client);
 
 impl Client {
     pub(super) fn new() -> Result<Self, HttpError> {
-        super::install_crypto();
-        reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
+        super::client_builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-            .user_agent(concat!("stanch/", env!("CARGO_PKG_VERSION")))
             .build()
             .map(Self)
             .map_err(|error| HttpError::new(&error))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{OutputFormat, complain, json};
+use super::output::{OutputFormat, answered, complain};
 use super::{Exit, setup};
 use crate::config::Config;
 use crate::engine::{Options, settings};
@@ -57,16 +57,7 @@ enum Allow {
 
 impl Backtest {
     pub(super) fn run(self, config: &Path) -> Exit {
-        match self.answer(config) {
-            Err(exit) => exit,
-            Ok(answer) => {
-                match self.format {
-                    OutputFormat::Json => json(&answer),
-                    OutputFormat::Human => human::show(&answer),
-                }
-                Exit::Done
-            }
-        }
+        answered(self.answer(config), self.format, human::show)
     }
 
     fn answer(&self, config: &Path) -> Result<Answer, Exit> {

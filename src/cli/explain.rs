@@ -7,7 +7,7 @@ use anstyle::AnsiColor;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{OutputFormat, cell, complain, json, say};
+use super::output::{OutputFormat, answered, cell, complain, say};
 use super::{Exit, setup};
 use crate::admin::views::DecisionView;
 use crate::clock::wall_now;
@@ -59,16 +59,7 @@ struct Answer {
 
 impl Explain {
     pub(super) fn run(self, config: &Path) -> Exit {
-        match self.answer(config) {
-            Err(exit) => exit,
-            Ok(answer) => {
-                match self.format {
-                    OutputFormat::Json => json(&answer),
-                    OutputFormat::Human => show(&answer),
-                }
-                Exit::Done
-            }
-        }
+        answered(self.answer(config), self.format, show)
     }
 
     fn answer(&self, config: &Path) -> Result<Answer, Exit> {

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
+use super::Exit;
 use crate::config::Config;
 use crate::engine::redactor_as_far_as_readable;
 use crate::report::redact::Redactor;
@@ -59,6 +60,18 @@ pub(super) fn complain(message: &str) {
 /// Prints a value as JSON.
 pub(super) fn json<T: Serialize>(value: &T) {
     print_json(serde_json::to_string_pretty(value));
+}
+
+/// Prints an answer in the format that is wanted; `show` prints it for people.
+pub(super) fn answered<T: Serialize>(answer: Result<T, Exit>, format: OutputFormat, show: impl FnOnce(&T)) -> Exit {
+    match answer {
+        Err(exit) => return exit,
+        Ok(answer) => match format {
+            OutputFormat::Json => json(&answer),
+            OutputFormat::Human => show(&answer),
+        },
+    }
+    Exit::Done
 }
 
 /// Prints a value as one line of JSON.

@@ -55,16 +55,11 @@ impl Client {
     /// # Errors
     /// When the system's certificates cannot be read.
     pub fn new(api: &str, app_key: Secret, pace: Arc<Pace>) -> Result<Self, HttpError> {
-        crate::action::install_crypto();
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
+        let http = crate::action::client_builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             // A connection that idled may be dead, and then nobody knows whether a comment arrived.
             .pool_max_idle_per_host(0)
-            .user_agent(concat!("stanch/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| HttpError::new(&error))?;
         Ok(Self(Arc::new(Inner { http, api: api.to_owned(), app_key, pace })))

@@ -89,11 +89,15 @@ fn a_storm_warning_holds_over_a_restart() {
     objects(&daemon, 1, "a", "storm_hold");
 }
 
+/// The same rule without guards, under a budget of the config.
+fn start_under(budget: &str) -> Daemon {
+    let rules = format!("rules:\n{}", marking_rule("mark", ""));
+    Folder::with_rules(&rules).config(&format!("budgets: [ {{ name: all, {budget} }} ]\n")).start()
+}
+
 #[test]
 fn a_budget_holds_over_a_restart() {
-    let budget = "budgets: [ { name: all, rate: { max: 1, per: 1h } } ]\n";
-    let rules = format!("rules:\n{}", marking_rule("mark", ""));
-    let daemon = Folder::with_rules(&rules).config(budget).start();
+    let daemon = start_under("rate: { max: 1, per: 1h }");
     runs(&daemon, 1, "a");
     let daemon = daemon.kill().start();
     objects(&daemon, 2, "b", "budget");
@@ -101,9 +105,7 @@ fn a_budget_holds_over_a_restart() {
 
 #[test]
 fn a_budget_of_targets_holds_over_a_restart() {
-    let budget = "budgets: [ { name: all, blast_radius: { targets: 1, per: 1h } } ]\n";
-    let rules = format!("rules:\n{}", marking_rule("mark", ""));
-    let daemon = Folder::with_rules(&rules).config(budget).start();
+    let daemon = start_under("blast_radius: { targets: 1, per: 1h }");
     runs(&daemon, 1, "a");
     let daemon = daemon.kill().start();
     objects(&daemon, 2, "b", "budget");

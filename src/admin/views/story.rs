@@ -81,6 +81,13 @@ pub struct SaidView {
     pub what: String,
 }
 
+impl StepView {
+    fn begun(at: Timestamp, phase: Phase, step: usize, each: Option<&EachPlace>, name: &str, attempt: u32) -> Self {
+        let (each, name) = (each.cloned(), name.to_owned());
+        Self { phase, step, each, name, attempt, started_at: at, result: None, now: None }
+    }
+}
+
 impl RunStory {
     /// The story that the records of one run tell; `live` is what the engine knows of it.
     pub fn of(records: &[Stored], live: Option<RunView>) -> Option<Self> {
@@ -110,16 +117,9 @@ impl RunStory {
                     let what = format!("went on from step {} after the daemon died", from_step + 1);
                     story.said.push(SaidView { at: stored.at, what });
                 }
-                Record::StepStarted { phase, step, each, name, attempt, .. } => story.steps.push(StepView {
-                    phase: *phase,
-                    step: *step,
-                    each: each.clone(),
-                    name: name.clone(),
-                    attempt: *attempt,
-                    started_at: stored.at,
-                    result: None,
-                    now: None,
-                }),
+                Record::StepStarted { phase, step, each, name, attempt, .. } => {
+                    story.steps.push(StepView::begun(stored.at, *phase, *step, each.as_ref(), name, *attempt));
+                }
                 Record::StepEnded { phase, step, each, name, attempt, result, .. } => {
                     let started = story.steps.iter_mut().rev().find(|view| {
                         (view.phase, view.step, &view.each, view.attempt) == (*phase, *step, each, *attempt)
@@ -129,14 +129,8 @@ impl RunStory {
                         Some(view) => view.result = Some(result.clone()),
                         // A skipped step ends without having started.
                         None => story.steps.push(StepView {
-                            phase: *phase,
-                            step: *step,
-                            each: each.clone(),
-                            name: name.clone(),
-                            attempt: *attempt,
-                            started_at: stored.at,
                             result: Some(result.clone()),
-                            now: None,
+                            ..StepView::begun(stored.at, *phase, *step, each.as_ref(), name, *attempt)
                         }),
                     }
                 }

@@ -84,14 +84,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(target: SharedTarget) -> Result<Self, TargetError> {
-        crate::action::install_crypto();
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
+        let http = crate::action::client_builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
-            .user_agent(concat!("stanch/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| HttpError::new(&error))?;
         Ok(Self { http, target })
