@@ -28,6 +28,25 @@ pub(crate) enum Scheme {
     Dark,
 }
 
+/// How often chromedriver is started until it has a port.
+const STARTS_MAX: usize = 5;
+
+/// Starts chromedriver; `None` where it ends without a port.
+fn start_driver() -> Option<(Child, SocketAddr)> {
+    let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut driver = started.unwrap_or_else(|error| panic!("cannot start chromedriver: {error}; run `make setup`"));
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.map(Result::unwrap).find_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    });
+    let Some(port) = port else {
+        driver.wait().unwrap();
+        return None;
+    };
+    Some((driver, SocketAddr::from(([127, 0, 0, 1], port))))
+}
+
 /// A browser with one window.
 pub(crate) struct Browser {
     driver: Child,
@@ -39,14 +58,9 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts a browser.
     pub(crate) fn start() -> Self {
-        let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut driver = started.unwrap_or_else(|error| panic!("cannot start chromedriver: {error}; run `make setup`"));
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines.map(Result::unwrap).find_map(|line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            port.trim_end_matches('.').parse().ok()
-        });
-        let addr = SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_else(|| panic!("chromedriver says no port"))));
+        // It takes a free port of IPv4 and then the same one of IPv6, and ends where another test was there first.
+        let started = (0..STARTS_MAX).find_map(|_| start_driver());
+        let (driver, addr) = started.unwrap_or_else(|| panic!("chromedriver says no port"));
         let profile = tempfile::tempdir().unwrap();
         let mut browser = Self { driver, addr, session: String::new(), _profile: profile };
         let profile = format!("--user-data-dir={}", browser._profile.path().display());
