@@ -121,9 +121,7 @@ impl Engine {
         };
         #[cfg(feature = "otlp")]
         let untold = recovered.history.last_seq() + 1;
-        let (mut history, opened) = recovered
-            .start(Arc::clone(&clock), on_commit)
-            .map_err(|source| StartError::Io { doing: "start the journal's thread", source })?;
+        let (mut history, opened) = recovered.start(Arc::clone(&clock), on_commit)?;
         let journal = opened.journal;
         let in_force = InForce { settings: Arc::new(settings(&config, &options)), rules: Arc::new(rules) };
         let started = Record::Started {

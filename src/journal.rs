@@ -18,6 +18,7 @@
 
 pub mod backup;
 pub mod chain;
+mod checkpoint;
 pub mod history;
 pub mod read;
 pub mod record;
@@ -40,6 +41,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::event::Event;
 use chain::{Head, HeadFile, Outside};
+use checkpoint::Checkpoint;
 use history::History;
 use record::Record;
 use store::{Prepared, Store, StoreError};
@@ -149,6 +151,9 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct Recovered {
     store: Store,
+    /// A descriptor of the database for the checkpoints. To close it takes away the locks that SQLite has on the file, so
+    /// it is closed after every connection.
+    database: Arc<File>,
     head_file: HeadFile,
     head_path: PathBuf,
     lock: File,
@@ -201,6 +206,7 @@ impl Recovered {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io("create", &path, error)),
         }
+        let database = File::open(&path).map_err(|error| io("open", &path, error))?;
         let mut store = Store::open(&path, working)?;
         check_outside(&store, outside, &head_path)?;
         let mut history = History::default();
@@ -216,15 +222,20 @@ impl Recovered {
         }
         store.take_over()?;
         let head_file = HeadFile::open(&head_path).map_err(|error| io("open", &head_path, error))?;
-        Ok(Self { store, head_file, head_path, lock, history })
+        Ok(Self { store, database: Arc::new(database), head_file, head_path, lock, history })
     }
 
     /// Starts the writer thread. `on_commit` is told of each commit.
+    ///
+    /// # Errors
+    /// A thread or a second connection to the file that cannot be had.
     pub fn start(
         self,
         clock: Arc<dyn Clock>,
         on_commit: impl Fn(CommitReport) + Send + 'static,
-    ) -> std::io::Result<(History, Opened)> {
+    ) -> Result<(History, Opened), StoreError> {
+        let path = self.store.path().to_owned();
+        let checkpoint = Checkpoint::start(&path, Arc::clone(&self.database))?;
         let (submit, submissions) = mpsc::unbounded_channel();
         let (commit, committed) = mpsc::unbounded_channel();
         let (close, closed) = watch::channel(None);
@@ -235,10 +246,12 @@ impl Recovered {
             closed,
             unwritten,
             clock,
-            path: Arc::new(self.store.path().to_owned()),
+            path: Arc::new(path.clone()),
         };
         let writer = Writer {
+            checkpoint,
             store: self.store,
+            database: self.database,
             head_file: self.head_file,
             head_path: self.head_path,
             submissions,
@@ -248,10 +261,11 @@ impl Recovered {
             on_commit: Box::new(on_commit),
         };
         let lock = self.lock;
-        let writer = std::thread::Builder::new().name("journal".into()).spawn(move || {
+        let spawned = std::thread::Builder::new().name("journal".into()).spawn(move || {
             writer.run();
             drop(lock);
-        })?;
+        });
+        let writer = spawned.map_err(|source| StoreError::Io { doing: "start the writer of", path, source })?;
         Ok((self.history, Opened { journal, committed, writer }))
     }
 }

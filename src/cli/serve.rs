@@ -169,7 +169,7 @@ fn fail_start(error: &StartError) -> Exit {
     let exit = match error {
         StartError::Store(_) | StartError::Refused(_) | StartError::Recovery(_) => Exit::Journal,
         StartError::Receiver(_) | StartError::Secret(_) | StartError::Listen { .. } => Exit::Config,
-        StartError::Runner(_) | StartError::Io { .. } => Exit::Internal,
+        StartError::Runner(_) => Exit::Internal,
     };
     fail(&error.to_string(), exit)
 }

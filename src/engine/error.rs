@@ -28,14 +28,6 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// A thread or file of the engine's own cannot be made.
-    #[error("cannot {doing}: {source}")]
-    Io {
-        /// What was attempted.
-        doing: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
     /// Processes or requests cannot be made ready for.
     #[error(transparent)]
     Runner(#[from] crate::action::SetupError),

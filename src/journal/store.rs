@@ -9,7 +9,8 @@ pub(super) use error::failed;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params};
 
 use super::chain::{Content, Hash, Head, link};
 use super::record::Record;
@@ -26,6 +27,10 @@ const ASK_EVERY_OPS: std::ffi::c_int = 1_000;
 
 /// After how many instructions of SQLite an opener is told that the work goes on: about a thousand records of a fold.
 const OPS_PER_SIGN: std::ffi::c_int = 10_000;
+
+/// How long the write-ahead log's file stays when the log begins anew: some times what it usually is, so that it is cut
+/// only where a reader kept it from beginning anew for long. Cutting it costs the next commits their room.
+const LOG_KEPT_BYTES: i64 = 64 << 20;
 
 const SCHEMA: &str = "
 CREATE TABLE record (
@@ -177,7 +182,9 @@ impl Store {
             // Readers go on beside the one that writes.
             db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
             db.pragma_update(None, "synchronous", "FULL")?;
-            db.pragma_update(None, "wal_autocheckpoint", 2000)?;
+            // The writer sees to it, see `super::checkpoint`; a log that became long all the same is cut then.
+            db.pragma_update(None, "wal_autocheckpoint", 0)?;
+            db.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
             db.pragma_update(None, "cache_size", -8000)?;
             db.pragma_update(None, "temp_store", "MEMORY")
         };
@@ -344,7 +351,7 @@ impl Store {
         let seq = self.head.seq + 1;
         let hash = link(&self.head.hash, seq, &prepared.digest);
         let record = &prepared.record;
-        let payload = prepared.payload.as_deref().map(std::str::from_utf8).transpose()?;
+        let payload = prepared.payload.as_deref().map(KnownText);
         let inserted = self
             .db
             .prepare_cached(
@@ -414,6 +421,15 @@ impl Store {
         let (seq, at, data, payload) = read().map_err(|source| failed("read", &self.path, source))?;
         let record = serde_json::from_str(&data).map_err(|error| self.why_unread(seq, &error))?;
         Ok(Stored { seq, at: Timestamp::from_millis(at), record, payload })
+    }
+}
+
+/// Bytes that are known to be UTF-8, since the body of an event was read as JSON before: not looked through once more.
+struct KnownText<'t>(&'t [u8]);
+
+impl ToSql for KnownText<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
     }
 }
 

@@ -1,13 +1,16 @@
 //! The writer thread: group commit, and the stream of what was committed.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::chain::{Head, HeadFile};
+use super::checkpoint::Checkpoint;
 use super::record::Record;
-use super::store::{Prepared, Store};
+use super::store::{Prepared, Store, StoreError};
 use super::{Admitted, BATCH_MAX, Refused};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::Event;
@@ -69,6 +72,9 @@ pub struct CommitReport {
 
 pub(super) struct Writer {
     pub(super) store: Store,
+    pub(super) checkpoint: Checkpoint,
+    /// See [`super::Recovered`].
+    pub(super) database: Arc<File>,
     pub(super) head_file: HeadFile,
     pub(super) head_path: PathBuf,
     pub(super) submissions: mpsc::UnboundedReceiver<Submission>,
@@ -86,6 +92,26 @@ enum Inserted {
     Records(Vec<u64>),
 }
 
+/// Why nothing could be written.
+struct Failure {
+    reason: String,
+    /// Whether it was said before anything reached the disk.
+    is_clean: bool,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        let is_clean = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::ReadOnly));
+        Self { reason: error.to_string(), is_clean }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { reason: error.to_string(), is_clean: false }
+    }
+}
+
 /// Whether the writer goes on.
 enum Next {
     Continue,
@@ -95,6 +121,15 @@ enum Next {
 impl Writer {
     /// Commits until it is told to close, or a commit fails.
     pub(super) fn run(mut self) {
+        self.commit_what_comes();
+        let Self { store, checkpoint, database, .. } = self;
+        // The last connection that closes leaves the database whole, which is the writer's to do or not to do.
+        drop(checkpoint);
+        drop(store);
+        drop(database);
+    }
+
+    fn commit_what_comes(&mut self) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
             batch.clear();
@@ -130,7 +165,7 @@ impl Writer {
                 offered.into_iter().zip(inserted).for_each(|(submission, inserted)| self.tell(submission, inserted));
                 Next::Continue
             }
-            Err(error) => self.fail(before, offered, &error),
+            Err(failure) => self.fail(before, offered, failure),
         };
         if matches!(next, Next::Stop) {
             return next;
@@ -142,14 +177,18 @@ impl Writer {
             self.closed.send_replace(Some("the daemon stops".into()));
             return Next::Stop;
         }
-        Next::Continue
+        match self.checkpoint.tend(&self.store) {
+            Ok(()) => Next::Continue,
+            Err(error) => self.fail(self.store.head(), Vec::new(), error.into()),
+        }
     }
 
     /// Writes all that was offered as one transaction.
-    fn write(&mut self, offered: &[Submission]) -> rusqlite::Result<Vec<Inserted>> {
+    fn write(&mut self, offered: &[Submission]) -> Result<Vec<Inserted>, Failure> {
+        self.checkpoint.look(&self.store)?;
         self.store.begin()?;
-        let inserted =
-            offered.iter().map(|submission| insert(&mut self.store, submission)).collect::<Result<_, _>>()?;
+        let inserted = offered.iter().map(|submission| insert(&mut self.store, submission));
+        let inserted = inserted.collect::<rusqlite::Result<_>>()?;
         self.store.commit()?;
         Ok(inserted)
     }
@@ -192,13 +231,11 @@ impl Writer {
     /// A commit failed, and nothing of it was written. A full or read-only disk is said before anything reaches it,
     /// so where only pushes were lost they are refused and the journal goes on. After any other failure nobody knows
     /// what is on disk, and a record that is lost leaves whoever made it ahead of the journal: then it closes.
-    fn fail(&mut self, before: Head, lost: Vec<Submission>, error: &rusqlite::Error) -> Next {
-        let reason = error.to_string();
+    fn fail(&mut self, before: Head, lost: Vec<Submission>, failure: Failure) -> Next {
+        let Failure { reason, is_clean } = failure;
         self.store.roll_back(before);
-        let recoverable =
-            matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::ReadOnly));
         let only_pushes = lost.iter().all(|submission| matches!(submission, Submission::Push { .. }));
-        let goes_on = recoverable && only_pushes;
+        let goes_on = is_clean && only_pushes;
         tracing::error!(path = %self.store.path().display(), error = %reason, goes_on, "the journal could not be written");
         if goes_on {
             self.unwritten.send_replace(Some(reason.clone()));

@@ -10,6 +10,7 @@ mod api;
 mod backtest;
 mod browser;
 mod check;
+mod checkpoints;
 mod closed_loop;
 mod commands;
 mod console;
