@@ -19,6 +19,7 @@ mod fault;
 mod flashduty;
 mod handle;
 mod hiding;
+mod past;
 mod periodic;
 mod planner;
 mod recovery;
@@ -29,6 +30,7 @@ pub(crate) mod watcher;
 pub use catch_up::{CatchUpError, CaughtUp, SINCE_MAX};
 pub use error::{Failure, StartError};
 pub use handle::{Handle, Refusal};
+pub use past::{event_of, load_event, recall};
 pub use reload::{RefusedReload, ReloadError, Reloaded};
 pub use setup::{Options, redactor_as_far_as_readable, settings};
 pub use watcher::{Fingerprint, Inputs, Stamp};
@@ -44,19 +46,17 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::event::Event;
 use crate::journal::history::History;
 use crate::journal::read::Reader;
 use crate::journal::record::Record;
-use crate::journal::store::StoreError;
 use crate::journal::{Journal, RecordSink, Recovered};
+use crate::receiver;
 use crate::report::Report;
 use crate::report::flashduty::Pace;
 use crate::report::outbox::{self, Outbox, Room, SharedClient};
 use crate::report::traces::{self, TraceIds};
 use crate::rule::RuleSet;
 use crate::runner::{Runner, Wiring};
-use crate::{event, receiver};
 use command::Command;
 use decider::{Decider, EngineError, InForce};
 use flashduty::Outgoing;
@@ -371,21 +371,6 @@ async fn janitor(handle: Handle) {
             tokio::task::yield_now().await;
         }
     }
-}
-
-/// The event at `seq` of the journal; `None` where its body is not kept any more.
-pub fn load_event(reader: &Reader, seq: u64) -> Result<Option<Event>, StoreError> {
-    Ok(reader.push_at(seq)?.and_then(|stored| event_of(&stored)))
-}
-
-/// A stored push as an event; `None` where its body is not kept any more.
-pub fn event_of(stored: &crate::journal::store::Stored) -> Option<Event> {
-    let Record::Received { source, caught_up, .. } = &stored.record else { return None };
-    let body = stored.payload.clone()?;
-    // It was read once before it was accepted, by the same rules.
-    let mut event = event::read(body.into(), source.as_str().into(), stored.at).ok()?;
-    event.caught_up = *caught_up;
-    Some(event)
 }
 
 #[cfg(test)]

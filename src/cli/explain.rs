@@ -127,11 +127,12 @@ fn of_file(file: &Path, config: &Config) -> Result<Case, Exit> {
     let now = wall_now();
     let event = event::read(body.into(), source, now).map_err(|error| fail(error.to_string()))?;
     let journal = config.data.join(FILE_NAME);
-    let history = match journal.exists() {
-        true => Reader::open(&journal).map_err(ReplayError::from).and_then(|reader| fold(&reader, u64::MAX, config)),
-        false => Ok(History::default()),
+    let ask = || {
+        let reader = journal.exists().then(|| Reader::open(&journal)).transpose()?;
+        let history = reader.as_ref().map(|reader| fold(reader, u64::MAX, config)).transpose()?;
+        Case::of_push(event, history.unwrap_or_default(), now, reader.as_ref())
     };
-    Ok(Case::of_push(event, history.map_err(|error| journal_error(&error))?, now))
+    ask().map_err(|error| journal_error(&error))
 }
 
 fn show(answer: &Answer) {

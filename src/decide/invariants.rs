@@ -23,11 +23,14 @@ use account::{Account, Known};
 use happening::{Happening, happening};
 use promise::{AT_A_TIME, CONFIG, Promise, channel, rules};
 
-/// Goes through what happens, and holds everything that begins against the second account. Gives how many events and
-/// runs there were.
-fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
-    let (text, promises) = rules();
-    let mut world = World::with_config(&text, CONFIG);
+fn world() -> World {
+    World::with_config(&rules().0, CONFIG)
+}
+
+/// Goes through what happens in `world`, and holds everything that begins against the second account. Gives how many
+/// events there were.
+fn go_through(world: &mut World, happenings: &[Happening]) -> Result<usize, String> {
+    let (_, promises) = rules();
     let mut account = Account::default();
     let (mut seen, mut events) = (0, 0);
     for happening in happenings {
@@ -61,13 +64,13 @@ fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
                         account.known.insert(reservation.run, known.clone());
                     }
                 }
-                check(&world, &mut account, &promises, before)?;
+                check(world, &mut account, &promises, before)?;
                 seen = world.begun.len();
             }
             Happening::End { which, end } => {
                 let active = world.active();
                 if !active.is_empty() {
-                    end_run(&mut world, &mut account, &active[which % active.len()], *end);
+                    end_run(world, &mut account, &active[which % active.len()], *end);
                 }
             }
             Happening::Approve { which } => {
@@ -99,18 +102,18 @@ fn go_through(happenings: &[Happening]) -> Result<(usize, usize), String> {
             Happening::Restart { back_s } => {
                 // Pruning drops what nobody can ask for any more, so only what is asked for has to be the same; that
                 // is what the account tells.
-                let acting: Vec<(String, String)> = world.active().iter().filter_map(|run| of(&world, run)).collect();
+                let acting: Vec<(String, String)> = world.active().iter().filter_map(|run| of(world, run)).collect();
                 world.restart(world.now.minus(Duration::from_secs(*back_s)));
                 account.crashed(&acting, world.now);
             }
             Happening::Prune => world.history.prune(world.now),
         }
         world.turns();
-        check(&world, &mut account, &promises, seen)?;
+        check(world, &mut account, &promises, seen)?;
         seen = world.begun.len();
-        at_a_time(&world, &promises)?;
+        at_a_time(world, &promises)?;
     }
-    Ok((events, world.begun.len()))
+    Ok(events)
 }
 
 fn of(world: &World, run: &RunId) -> Option<(String, String)> {
@@ -161,15 +164,25 @@ proptest! {
     fn no_sequence_of_events_clock_jumps_and_restarts_exceeds_a_guard(
         happenings in prop::collection::vec(happening(), 1..160)
     ) {
-        if let Err(wrong) = go_through(&happenings) {
+        if let Err(wrong) = go_through(&mut world(), &happenings) {
             prop_assert!(false, "{wrong}");
         }
     }
 
     #[test]
+    fn what_memory_let_go_of_changes_no_decision(happenings in prop::collection::vec(happening(), 1..160)) {
+        let (mut all, mut few) = (world(), world().remembering(2));
+        for world in [&mut all, &mut few] {
+            if let Err(wrong) = go_through(world, &happenings) {
+                prop_assert!(false, "{wrong}");
+            }
+        }
+        prop_assert_eq!(all.begun, few.begun);
+    }
+
+    #[test]
     fn a_replay_of_the_records_is_the_live_history(happenings in prop::collection::vec(happening(), 1..120)) {
-        let (text, _) = rules();
-        let mut world = World::with_config(&text, CONFIG);
+        let mut world = world();
         for happening in &happenings {
             match happening {
                 Happening::Event { kind, incident, host, skew_s } => {
@@ -231,9 +244,10 @@ fn long_part(part: u8, wanted: usize) -> (usize, usize, usize) {
     let (mut events, mut runs, mut sequences) = (0, 0, 0);
     while events < wanted {
         let happenings = sequence.new_tree(&mut runner).unwrap().current();
-        let (more, begun) =
-            go_through(&happenings).unwrap_or_else(|wrong| panic!("part {part}, sequence {sequences}: {wrong}"));
-        (events, runs, sequences) = (events + more, runs + begun, sequences + 1);
+        let mut world = world();
+        let more = go_through(&mut world, &happenings);
+        events += more.unwrap_or_else(|wrong| panic!("part {part}, sequence {sequences}: {wrong}"));
+        (runs, sequences) = (runs + world.begun.len(), sequences + 1);
     }
     (events, sequences, runs)
 }

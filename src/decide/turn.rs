@@ -2,7 +2,7 @@
 
 mod walk;
 
-pub use walk::{Next, Walk};
+pub use walk::{Next, Past, Walk};
 
 use std::collections::HashSet;
 use std::sync::Arc;

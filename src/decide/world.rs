@@ -1,17 +1,18 @@
 //! The engine without its edges, for tests: decides on events, starts and ends runs, folds, and keeps the records.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::turn::{self, Readiness, Turn, Turning};
-use super::{Grounds, Question, Scope, Settings, decide};
+use super::turn::{self, Next, Past, Walk};
+use super::{Question, Scope, Settings, decide};
 use crate::clock::Timestamp;
-use crate::event::Event;
-use crate::journal::history::{History, RunState};
-use crate::journal::record::{Decided, Outcome, Record, RunEnd, RunId};
+use crate::event::{Entity, Event};
+use crate::journal::history::{History, NEWEST_MAX, Newest, Order, RunState};
+use crate::journal::record::{Decided, Observed, Outcome, Record, RunEnd, RunId};
 use crate::rule::{Rule, RuleSet};
 
 /// Midday of 2026-03-04, a Wednesday.
@@ -36,7 +37,30 @@ pub(crate) struct World {
     pub(crate) begun: Vec<(String, String, Timestamp)>,
     /// Their ids, in the same order.
     pub(crate) begun_runs: Vec<RunId>,
-    events: HashMap<u64, Arc<Event>>,
+    events: BTreeMap<u64, Arc<Event>>,
+    entities_max: usize,
+}
+
+/// What the journal tells of the events before a record.
+struct Recorded<'w> {
+    events: &'w BTreeMap<u64, Arc<Event>>,
+    before: u64,
+}
+
+impl Past for Recorded<'_> {
+    type Error = Infallible;
+
+    fn event(&self, seq: u64) -> Result<Option<Arc<Event>>, Infallible> {
+        Ok(self.events.get(&seq).cloned())
+    }
+
+    fn newest(&self, entity: &Entity) -> Result<Option<Newest>, Infallible> {
+        let mut order = Order::default();
+        for (seq, event) in self.events.range(..self.before).filter(|(_, event)| event.entity == *entity) {
+            order.observe(&Observed::of(event, *seq));
+        }
+        Ok(order.get(entity).copied())
+    }
 }
 
 impl World {
@@ -54,8 +78,20 @@ impl World {
         let loaded = crate::rule::load::load(&config, 1);
         let rules = loaded.set.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         let settings = crate::engine::settings(&config, &crate::engine::Options::of_reader());
-        let (records, begun, begun_runs, events) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
-        Self { rules, settings, history: History::default(), now: START, records, begun, begun_runs, events }
+        let (records, begun, begun_runs, events) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        let (history, entities_max) = (History::default(), NEWEST_MAX);
+        Self { rules, settings, history, now: START, records, begun, begun_runs, events, entities_max }
+    }
+
+    /// The same world with memory for no more than so many entities.
+    pub(crate) fn remembering(mut self, entities: usize) -> Self {
+        self.entities_max = entities;
+        self.history.newest = self.memory();
+        self
+    }
+
+    fn memory(&self) -> Order {
+        Order::with_limit(self.entities_max)
     }
 
     /// Changes the only rule as no rule file could.
@@ -115,6 +151,12 @@ impl World {
         let seq = self.next_seq();
         self.record(Record::received(&event));
         self.events.insert(seq, Arc::new(event.clone()));
+        let past = Recorded { events: &self.events, before: seq };
+        for entity in self.history.newest.unknown_of(&event) {
+            if let Some(newest) = past.newest(&entity).unwrap() {
+                self.history.newest.recall(entity, newest);
+            }
+        }
         for run in turn::called_off(&event, &self.history) {
             self.end_waiting(&run, RunEnd::Cancelled, true);
         }
@@ -186,41 +228,18 @@ impl World {
 
     /// Looks at every run that waits. Gives back what became of those that ended.
     pub(crate) fn turns(&mut self) -> Vec<String> {
-        let (mut blocked, mut place, mut ended) = (HashSet::new(), 0, Vec::new());
-        while let Some((at, id, run)) = self.history.runs.waiting_from(place) {
-            place = at + 1;
-            let (id, run) = (id.clone(), run.clone());
-            match turn::readiness(&run, &self.rules, &self.settings, &self.history, &blocked, self.now) {
-                Readiness::NotYet => {}
-                Readiness::Blocked => blocked.extend(run.gates().cloned()),
-                Readiness::Expired => {
-                    self.end_waiting(&id, RunEnd::Expired, false);
-                    ended.push("expired".into());
+        let (mut walk, mut ended) = (Walk::new(true), Vec::new());
+        loop {
+            let past = Recorded { events: &self.events, before: u64::MAX };
+            match walk.next(&self.history, &self.rules, &self.settings, self.now, &past).unwrap() {
+                None => return ended,
+                Some(Next::Start { run, .. }) => self.begin(&run),
+                Some(Next::End { run, end, reason }) => {
+                    self.end_waiting(&run, end, false);
+                    ended.push(if end == RunEnd::Expired { "expired".into() } else { reason });
                 }
-                Readiness::Ready => match self.turn(&id, &run, &blocked) {
-                    Turn::Wait => blocked.extend(run.gates().cloned()),
-                    Turn::Start(_) => self.begin(&id),
-                    Turn::End { end, reason } => {
-                        self.end_waiting(&id, end, false);
-                        ended.push(reason);
-                    }
-                },
             }
         }
-        ended
-    }
-
-    fn turn(&self, id: &RunId, run: &crate::journal::history::Run, blocked: &HashSet<String>) -> Turn {
-        let newest = self.history.newest.get(&run.entity).filter(|newest| newest.seq != run.seq);
-        let newest = newest.and_then(|newest| self.events.get(&newest.seq));
-        let grounds = Grounds {
-            trigger: &self.events[&run.seq],
-            newest: newest.map(|event| &**event),
-            rules: &self.rules,
-            settings: &self.settings,
-        };
-        let turning = Turning { id, run, grounds, blocked };
-        turn::turn(&turning, &self.history, self.now)
     }
 
     /// The engine dies and is started again at `now`: what acted is interrupted, everything else is as it was.
@@ -237,6 +256,7 @@ impl World {
     /// The fold of the records, as a restart makes it.
     pub(crate) fn replayed(&self) -> History {
         let mut history = History::default();
+        history.newest = self.memory();
         for (seq, at, record) in &self.records {
             history.apply(*seq, *at, record);
         }

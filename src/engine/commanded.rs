@@ -1,14 +1,12 @@
 //! What the deciding task does with a command: each is checked against the state, folded, and recorded in one order with
 //! the decisions.
 
-use std::sync::Arc;
-
 use super::command::{Again, Command, Handled};
 use super::decider::{Decider, InForce, Round};
 use super::hiding::hide;
-use super::load_event;
 use crate::clock::Timestamp;
 use crate::decide::rerun::{self, Rerun};
+use crate::decide::turn::Past;
 use crate::decide::turn::Start;
 use crate::decide::{Decisions, Grounds, explain};
 use crate::journal::history::{PAUSES_MAX, Pause};
@@ -111,16 +109,13 @@ impl Decider {
 
     fn rerun(&mut self, again: Again, now: Timestamp, round: &mut Round) -> Result<(), String> {
         let Again { run, of, rule, seq, by, reason } = again;
-        let load = |seq| load_event(&self.reader, seq).map_err(|error| error.to_string());
-        let Some(trigger) = load(seq)?.map(Arc::new) else {
+        let past = self.past();
+        let Some(trigger) = past.event(seq).map_err(|error| error.to_string())? else {
             return Err(format!("the body of the event of run {of} is not kept any more"));
         };
-        let newest = match self.history.newest.get(&trigger.entity) {
-            Some(newest) if newest.seq != seq => load(newest.seq)?,
-            _ => None,
-        };
+        let newest = past.newer(&self.history, &trigger.entity, seq).map_err(|error| error.to_string())?;
         let InForce { rules, settings } = self.in_force.clone();
-        let grounds = Grounds { trigger: &trigger, newest: newest.as_ref(), rules: &rules, settings: &settings };
+        let grounds = Grounds { trigger: &trigger, newest: newest.as_deref(), rules: &rules, settings: &settings };
         let asked = Rerun { run: &run, rule: &rule, grounds };
         let decision =
             rerun::decide(&asked, &self.history, now).map_err(|why| format!("run {of} is not done again: {why}"))?;

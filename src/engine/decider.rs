@@ -10,10 +10,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::command::{Command, Handled};
+use super::fault;
 use super::flashduty::Outgoing;
 use super::hiding::put_on_record;
+use super::past::{Recorded, load_event, recall};
 use super::periodic::Periodic;
-use super::{fault, load_event};
 use crate::clock::{Clock, Timestamp};
 use crate::decide::turn::{self, Next, Start, Walk};
 use crate::decide::{self, Decision, Question, Scope, Settings};
@@ -213,11 +214,7 @@ impl Decider {
         now: Timestamp,
         round: &mut Round,
     ) -> Result<(), EngineError> {
-        if self.history.newest.must_recall(&event.entity)
-            && let Some(newest) = self.reader.newest_before(&event.entity, seq, self.history.newest.is_strict())?
-        {
-            self.history.newest.recall(event.entity.clone(), newest);
-        }
+        recall(&mut self.history, &self.reader, event, seq)?;
         for run in turn::called_off(event, &self.history) {
             let reason = format!("called off by {} ({})", event.event_type, event.id);
             self.end(&run, RunEnd::Cancelled, reason, true, now, round);
@@ -327,13 +324,16 @@ impl Decider {
         let InForce { rules, settings } = self.in_force.clone();
         let mut walk = Walk::new(look_at_all);
         loop {
-            let load = |seq| Ok::<_, StoreError>(load_event(&self.reader, seq)?.map(Arc::new));
-            match walk.next(&self.history, &rules, &settings, now, load)? {
+            match walk.next(&self.history, &rules, &settings, now, &self.past())? {
                 None => return Ok(()),
                 Some(Next::Start { run, start }) => self.intend(&run, *start, now, round),
                 Some(Next::End { run, end, reason }) => self.end(&run, end, reason, false, now, round),
             }
         }
+    }
+
+    pub(super) fn past(&self) -> Recorded<'_> {
+        Recorded { reader: &self.reader, strict: self.history.newest.is_strict() }
     }
 
     /// Puts the shared record of events that concern no rule before whatever else the round records.

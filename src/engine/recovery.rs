@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::decider::{EngineError, InForce};
 use super::flashduty::Outgoing;
 use super::hiding::put_on_record;
-use super::load_event;
+use super::past::Recorded;
 use crate::action::process;
 use crate::clock::{Clock, Timestamp};
 use crate::decide::Grounds;
 use crate::decide::resume::{self, CutOff, Resumption};
-use crate::event::Event;
+use crate::decide::turn::Past;
 use crate::journal::Journal;
 use crate::journal::history::{History, Run, RunState};
 use crate::journal::read::Reader;
@@ -86,13 +86,11 @@ impl Recovery<'_> {
         history: &History,
         now: Timestamp,
     ) -> Result<Result<Resumption, String>, StoreError> {
-        let Some(trigger) = self.event(run.seq)? else {
+        let past = Recorded { reader: self.reader, strict: history.newest.is_strict() };
+        let Some(trigger) = past.event(run.seq)? else {
             return Ok(Err("the body of its event is not kept any more".into()));
         };
-        let newest = match history.newest.get(&run.entity) {
-            Some(newest) if newest.seq != run.seq => self.event(newest.seq)?,
-            _ => None,
-        };
+        let newest = past.newer(history, &run.entity, run.seq)?;
         let records = self.reader.about_run(id.as_str())?;
         let InForce { rules, settings } = self.in_force;
         let grounds = Grounds { trigger: &trigger, newest: newest.as_deref(), rules, settings };
@@ -100,10 +98,6 @@ impl Recovery<'_> {
         let redactor = self.outgoing.redactor.load();
         let on_record = |plan: &Plan| redactor.redact_json(plan.to_json());
         Ok(resume::resume(&cut_off, &on_record, history, now))
-    }
-
-    fn event(&self, seq: u64) -> Result<Option<Arc<Event>>, StoreError> {
-        Ok(load_event(self.reader, seq)?.map(Arc::new))
     }
 
     fn intent(&self, run: &RunId, resumption: Resumption) -> Intent {

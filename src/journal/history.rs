@@ -118,8 +118,9 @@ impl History {
                     closed: *closed,
                 });
             }
-            Record::Decided { to_seq, decisions, .. } => {
-                let last = self.settle_up_to(*to_seq);
+            Record::Decided { to_seq, decisions, late_since, .. } => {
+                let late = late_since.map(|_| *to_seq);
+                let last = self.settle_up_to(*to_seq, late);
                 if let Some(observed) = last {
                     for decided in decisions {
                         self.take(&observed, at, decided);
@@ -177,7 +178,7 @@ impl History {
             }
             Record::Resumed { scope, .. } => self.pauses.lift(scope),
             Record::SetAside { seq, .. } => {
-                self.settle_up_to(*seq);
+                self.settle_up_to(*seq, None);
             }
             Record::Started { .. } => self.started(),
             Record::Stopped => self.stopped = true,
@@ -235,11 +236,14 @@ impl History {
         std::mem::take(&mut self.impossible)
     }
 
-    /// Lets the events that were received up to `seq` take effect, and hands out the last of them.
-    fn settle_up_to(&mut self, seq: u64) -> Option<Observed> {
+    /// Lets the events that were received up to `seq` take effect, and hands out the last of them. The one at `late` was
+    /// found late by who knew more of its entity than is folded here, and has none.
+    fn settle_up_to(&mut self, seq: u64, late: Option<u64>) -> Option<Observed> {
         let mut last = None;
         while let Some(observed) = self.undecided.pop_front_if(|observed| observed.seq <= seq) {
-            self.observe(&observed);
+            if late != Some(observed.seq) {
+                self.observe(&observed);
+            }
             last = Some(observed);
         }
         last

@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::decide::explain::{Explanation, explain};
 use crate::decide::{Question, Scope, Settings};
-use crate::engine::{event_of, load_event};
+use crate::engine::{event_of, load_event, recall};
 use crate::event::Event;
 use crate::journal::history::History;
 use crate::journal::read::Reader;
@@ -34,9 +34,21 @@ pub struct Case {
 
 impl Case {
     /// A push that never came, as if it came `now`, behind all that `history` knows.
-    pub fn of_push(event: Event, history: History, now: Timestamp) -> Self {
+    /// `reader` is the journal, where there is one.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn of_push(
+        event: Event,
+        mut history: History,
+        now: Timestamp,
+        reader: Option<&Reader>,
+    ) -> Result<Self, ReplayError> {
         let seq = history.last_seq() + 1;
-        Self { event, seq, newest: None, history, at: now, decision: None }
+        if let Some(reader) = reader {
+            recall(&mut history, reader, &event, seq)?;
+        }
+        Ok(Self { event, seq, newest: None, history, at: now, decision: None })
     }
 
     /// A recorded event; `None` where there is none with this id whose body is still kept.
@@ -47,7 +59,7 @@ impl Case {
         let Some(push) = reader.push(id)? else { return Ok(None) };
         let Some(event) = event_of(&push) else { return Ok(None) };
         let decision = reader.decision_on(push.seq)?;
-        let (history, at) = match on {
+        let (mut history, at) = match on {
             On::Now(history) => (*history, now),
             On::Then(fold) => {
                 let mut history = fold(decision.as_ref().map_or(u64::MAX, |decision| decision.seq))?;
@@ -55,6 +67,7 @@ impl Case {
                 (history, decision.as_ref().map_or(now, |decision| decision.at))
             }
         };
+        recall(&mut history, reader, &event, push.seq)?;
         let newest = match history.newest.get(&event.entity) {
             Some(newest) if newest.is_after(event.time) && !newest.closed => load_event(reader, newest.seq)?,
             _ => None,

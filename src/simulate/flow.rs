@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::decide::turn::{self, Next, Start, Walk};
+use crate::decide::turn::{self, Next, Past, Start, Walk};
 use crate::decide::{self, Decision, Decisions, Question, Scope, Settings};
 use crate::event::{Entity, Event};
 use crate::journal::history::{History, Newest};
@@ -58,6 +58,24 @@ pub(super) trait Model {
     fn ended(&mut self, run: &RunId, end: RunEnd, reason: Option<&str>, now: Timestamp);
 }
 
+/// The past of the simulated moment.
+struct SoFar<'m, M> {
+    model: &'m M,
+    taken: u64,
+}
+
+impl<M: Model> Past for SoFar<'_, M> {
+    type Error = Infallible;
+
+    fn event(&self, seq: u64) -> Result<Option<Arc<Event>>, Infallible> {
+        Ok(self.model.load(seq))
+    }
+
+    fn newest(&self, entity: &Entity) -> Result<Option<Newest>, Infallible> {
+        Ok(self.model.recall(entity, self.taken + 1))
+    }
+}
+
 /// A run that acts.
 #[derive(Debug)]
 struct Ending {
@@ -74,6 +92,8 @@ pub(super) struct Flow<'w> {
     settings: &'w Settings,
     pub(super) history: History,
     now: Timestamp,
+    /// The number of the last event taken.
+    taken: u64,
     /// Times at which the turn of some run may have come; those of runs that have ended do no harm.
     due: BinaryHeap<Reverse<Timestamp>>,
     /// Runs that act, by when they end and the order in which they started.
@@ -87,7 +107,7 @@ impl<'w> Flow<'w> {
         let mut history = History::default();
         history.newest.set_strict(strict_ordering);
         let (due, ending) = (BinaryHeap::new(), BTreeMap::new());
-        Self { rules, settings, history, now, due, ending, started: 0, pruned: now }
+        Self { rules, settings, history, now, taken: 0, due, ending, started: 0, pruned: now }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -146,10 +166,11 @@ impl<'w> Flow<'w> {
     /// Takes an event at the clock's time.
     pub(super) fn take(&mut self, event: &Arc<Event>, seq: u64, scope: Scope, model: &mut impl Model) {
         let now = self.now;
-        if self.history.newest.must_recall(&event.entity)
-            && let Some(newest) = model.recall(&event.entity, seq)
-        {
-            self.history.newest.recall(event.entity.clone(), newest);
+        self.taken = seq;
+        for entity in self.history.newest.unknown_of(event) {
+            if let Some(newest) = model.recall(&entity, seq) {
+                self.history.newest.recall(entity, newest);
+            }
         }
         let called_off = turn::called_off(event, &self.history);
         let mut has_changed = !called_off.is_empty();
@@ -247,8 +268,8 @@ impl<'w> Flow<'w> {
             let mut walk = Walk::new(true);
             let mut changed = false;
             loop {
-                let load = |seq| Ok::<_, Infallible>(model.load(seq));
-                let next = match walk.next(&self.history, rules, settings, self.now, load) {
+                let past = SoFar { model: &*model, taken: self.taken };
+                let next = match walk.next(&self.history, rules, settings, self.now, &past) {
                     Ok(next) => next,
                     Err(never) => match never {},
                 };

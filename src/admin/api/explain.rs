@@ -66,8 +66,9 @@ pub(in crate::admin) async fn push(call: Call) -> Response {
         let source: Arc<str> = config.sources.first().map_or("api", |source| source.name.as_str()).into();
         let event = event::read(call.body.clone(), source, handle.now())
             .map_err(|error| ApiError::BadRequest(format!("the body is no push: {error}")))?;
-        let (history, at) = handle.inspect(|history, _, now| (history.clone(), now)).await?;
-        ask(handle, Case::of_push(event, history, at), rule).await
+        let (history, at) = handle.inspect(|history, _, now| (Box::new(history.clone()), now)).await?;
+        let case = handle.read(move |reader| Ok(Case::of_push(event, *history, at, Some(reader))));
+        ask(handle, case.await??, rule).await
     };
     answer(explained.await)
 }

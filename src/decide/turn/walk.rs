@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{Readiness, Start, Turn, Turning, readiness, turn};
 use crate::clock::Timestamp;
 use crate::decide::{Grounds, Settings};
-use crate::event::Event;
+use crate::event::{Entity, Event};
 use crate::guard::ENGINE_LOCK;
-use crate::journal::history::{History, Run};
+use crate::journal::history::{History, Newest, Run};
 use crate::journal::record::{RunEnd, RunId};
 use crate::rule::RuleSet;
 
@@ -42,6 +42,29 @@ pub enum Next {
     },
 }
 
+/// What of the past is not in memory.
+pub trait Past {
+    /// Why it cannot be told.
+    type Error;
+
+    /// The event at a number of the journal; `None` where its body is not kept any more.
+    fn event(&self, seq: u64) -> Result<Option<Arc<Event>>, Self::Error>;
+
+    /// The newest state of an entity that memory may have let go of.
+    fn newest(&self, entity: &Entity) -> Result<Option<Newest>, Self::Error>;
+
+    /// The event that brought the newest state of `entity`, where that is another than the one at `seq`.
+    ///
+    /// # Errors
+    /// Where it cannot be told.
+    fn newer(&self, history: &History, entity: &Entity, seq: u64) -> Result<Option<Arc<Event>>, Self::Error> {
+        match history.newest.get_or_recall(entity, || self.newest(entity))? {
+            Some(newest) if newest.seq != seq => self.event(newest.seq),
+            _ => Ok(None),
+        }
+    }
+}
+
 impl Walk {
     /// A walk from the first run on. Unless `look_at_all`, it stops as soon as the engine has no room; what has to
     /// expire is then found by a later walk.
@@ -50,18 +73,17 @@ impl Walk {
     }
 
     /// The next run with which something has to happen; the caller folds that into `history` before it asks again.
-    /// `load` gives the event at a number of the journal, `None` where its body is not kept any more.
     ///
     /// # Errors
-    /// What `load` answers.
-    pub fn next<E>(
+    /// Where `past` cannot tell.
+    pub fn next<P: Past>(
         &mut self,
         history: &History,
         rules: &RuleSet,
         settings: &Settings,
         now: Timestamp,
-        load: impl Fn(u64) -> Result<Option<Arc<Event>>, E>,
-    ) -> Result<Option<Next>, E> {
+        past: &P,
+    ) -> Result<Option<Next>, P::Error> {
         while let Some((place, id, run)) = history.runs.waiting_from(self.place) {
             let is_full = history.runs.holders(ENGINE_LOCK) >= settings.guards.runs_max;
             if is_full && !self.look_at_all {
@@ -77,7 +99,7 @@ impl Walk {
                     let reason = format!("it waited until {}, its limit", run.expires);
                     return Ok(Some(Next::End { run: id.clone(), end: RunEnd::Expired, reason }));
                 }
-                Readiness::Ready => match self.decide_again(id, run, history, rules, settings, now, &load)? {
+                Readiness::Ready => match self.decide_again(id, run, history, rules, settings, now, past)? {
                     Turn::Wait => {
                         self.blocked.extend(run.gates().cloned());
                     }
@@ -90,7 +112,7 @@ impl Walk {
     }
 
     #[expect(clippy::too_many_arguments, reason = "these are the arguments of `next`, for the run that it found")]
-    fn decide_again<E>(
+    fn decide_again<P: Past>(
         &self,
         id: &RunId,
         run: &Run,
@@ -98,18 +120,14 @@ impl Walk {
         rules: &RuleSet,
         settings: &Settings,
         now: Timestamp,
-        load: &impl Fn(u64) -> Result<Option<Arc<Event>>, E>,
-    ) -> Result<Turn, E> {
-        let Some(trigger) = load(run.seq)? else {
+        past: &P,
+    ) -> Result<Turn, P::Error> {
+        let Some(trigger) = past.event(run.seq)? else {
             let reason = "the body of its event is not kept any more".into();
             return Ok(Turn::End { end: RunEnd::Cancelled, reason });
         };
-        let newest = match history.newest.get(&run.entity) {
-            Some(newest) if newest.seq != run.seq => load(newest.seq)?,
-            _ => None,
-        };
-        let newest = newest.as_deref();
-        let grounds = Grounds { trigger: &trigger, newest, rules, settings };
+        let newest = past.newer(history, &run.entity, run.seq)?;
+        let grounds = Grounds { trigger: &trigger, newest: newest.as_deref(), rules, settings };
         let turning = Turning { id, run, grounds, blocked: &self.blocked };
         Ok(turn(&turning, history, now))
     }

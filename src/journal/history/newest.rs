@@ -1,14 +1,23 @@
 //! The newest state seen of each entity, which orders its events.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::RandomState;
 use std::sync::Arc;
+
+use fastbloom::BloomFilter;
 
 use super::super::record::Observed;
 use crate::clock::Timestamp;
-use crate::event::Entity;
+use crate::event::{Entity, Event};
 
 /// How many entities are kept in memory, about 200 bytes each. The journal still knows those that were let go.
 pub const NEWEST_MAX: usize = 28_000;
+
+/// Bits of the marks of entities that were let go: 1 MB, there only once one was. With a million of them the journal is
+/// asked in vain for one new entity in fifty; with more, more often.
+const MARKS_BITS: usize = 8 << 20;
+/// Bits that mark one entity.
+const MARKS_EACH: u32 = 4;
 
 /// The newest state seen of an entity. Every push carries the whole state, so an event that only annotates brings a
 /// newer one as well; but it makes no other event late.
@@ -61,8 +70,8 @@ pub struct Order {
     entities: HashMap<Entity, Newest>,
     /// Entities in the order of their last change, with the sequence number of it, to find the oldest.
     changes: VecDeque<(Entity, u64)>,
-    /// Something was let go, so an entity that is not here may still be in the journal.
-    incomplete: bool,
+    /// Marks of the entities that were let go and may still be in the journal; some that never were here look marked too.
+    let_go: Option<Box<BloomFilter<RandomState>>>,
     /// Whether annotating events order as well.
     strict: bool,
     limit: usize,
@@ -70,7 +79,7 @@ pub struct Order {
 
 impl Default for Order {
     fn default() -> Self {
-        Self { entities: HashMap::new(), changes: VecDeque::new(), incomplete: false, strict: false, limit: NEWEST_MAX }
+        Self { entities: HashMap::new(), changes: VecDeque::new(), let_go: None, strict: false, limit: NEWEST_MAX }
     }
 }
 
@@ -92,14 +101,43 @@ impl Order {
         self.strict
     }
 
-    /// What is known of `entity`.
+    /// What memory knows of `entity`.
     pub fn get(&self, entity: &Entity) -> Option<&Newest> {
         self.entities.get(entity)
     }
 
-    /// Whether the journal has to be asked about `entity` before an event of it is ordered.
-    pub fn must_recall(&self, entity: &Entity) -> bool {
-        self.incomplete && !self.entities.contains_key(entity)
+    /// What is known of `entity`: by memory, else by `recall`, which asks the journal, where memory may have let go of it.
+    ///
+    /// # Errors
+    /// What `recall` answers.
+    pub fn get_or_recall<E>(
+        &self,
+        entity: &Entity,
+        recall: impl FnOnce() -> Result<Option<Newest>, E>,
+    ) -> Result<Option<Newest>, E> {
+        match self.get(entity) {
+            Some(newest) => Ok(Some(*newest)),
+            None if self.must_recall(entity) => recall(),
+            None => Ok(None),
+        }
+    }
+
+    /// The entities about which the journal has to be asked before `event` is ordered: its own, and the incident of an
+    /// alert, whose closing makes the alert's events late.
+    pub fn unknown_of(&self, event: &Event) -> impl Iterator<Item = Entity> + use<> {
+        let own = Some(event.entity.clone());
+        let incident = match (&event.entity, &event.incident_id) {
+            (Entity::Alert(_), Some(incident)) => Some(Entity::Incident(Arc::clone(incident))),
+            _ => None,
+        };
+        let unknown = [own, incident].map(|entity| entity.filter(|entity| self.must_recall(entity)));
+        unknown.into_iter().flatten()
+    }
+
+    /// Whether memory may have let go of `entity`, so that only the journal knows.
+    fn must_recall(&self, entity: &Entity) -> bool {
+        let is_marked = |marks: &BloomFilter<RandomState>| marks.contains(entity);
+        !self.entities.contains_key(entity) && self.let_go.as_deref().is_some_and(is_marked)
     }
 
     /// Takes back what the journal knows of an entity that memory let go.
@@ -109,7 +147,7 @@ impl Order {
     }
 
     /// Says whether an event is late, and notes it if it is the newest.
-    pub(in crate::journal) fn observe(&mut self, observed: &Observed) -> Ordering {
+    pub(crate) fn observe(&mut self, observed: &Observed) -> Ordering {
         if let Some(newest) = self.later_than(observed) {
             return Ordering::Late { newest };
         }
@@ -119,8 +157,13 @@ impl Order {
         Ordering::Current
     }
 
-    /// Notes what an event that is not late says of its entity.
+    /// Notes what an event that is not late says of its entity. Where only the journal knows what was before, because
+    /// nobody recalled it, as when records are folded, it goes on being the one that knows: what an event says alone could
+    /// be older.
     fn note(&mut self, observed: &Observed) {
+        if self.must_recall(&observed.entity) {
+            return;
+        }
         let annotates = !self.strict && only_annotates(&observed.event_type);
         let known = self.entities.get(&observed.entity).copied();
         let state = known.filter(|known| !known.gives_way_to(observed, annotates)).unwrap_or(Newest {
@@ -168,7 +211,7 @@ impl Order {
             if is_last_change {
                 if self.entities.len() > self.limit {
                     self.entities.remove(&entity);
-                    self.incomplete = true;
+                    self.let_go.get_or_insert_with(marks).insert(&entity);
                 } else {
                     // Still wanted: it goes to the back, so that the queue stays bounded.
                     self.changes.push_back((entity, seq));
@@ -180,9 +223,14 @@ impl Order {
 
     /// A smaller limit, for tests.
     #[cfg(test)]
-    pub(super) fn with_limit(limit: usize) -> Self {
+    pub(crate) fn with_limit(limit: usize) -> Self {
         Self { limit, ..Self::default() }
     }
+}
+
+fn marks() -> Box<BloomFilter<RandomState>> {
+    // Ids come from outside, so nobody may be able to choose ones that look marked.
+    Box::new(BloomFilter::with_num_bits(MARKS_BITS).hasher(RandomState::new()).hashes(MARKS_EACH))
 }
 
 fn only_annotates(event_type: &str) -> bool {

@@ -48,8 +48,9 @@ fn an_entity_that_memory_let_go_is_recalled() {
         world.pass(1);
     }
     let first = &entities[0];
-    assert!(order.get(&first.entity).is_none() && order.must_recall(&first.entity));
-    assert!(!order.must_recall(&entities[2].entity));
+    assert!(order.get(&first.entity).is_none());
+    assert_eq!(order.unknown_of(first).collect::<Vec<_>>(), std::slice::from_ref(&first.entity));
+    assert_eq!(order.unknown_of(&entities[2]).count(), 0);
     let newest =
         super::Newest { time: Some(first.time), seq: 1, state_time: first.time, closed: false, closed_at: None };
     order.recall(first.entity.clone(), newest);
@@ -272,4 +273,28 @@ fn an_event_is_to_blame_only_for_deaths_in_a_row_with_it_in_front() {
     history.apply(7, world.now, &Record::Stopped);
     history.apply(8, world.now, &started);
     assert_eq!(history.deaths_at(3), 0, "an orderly stop is no death");
+}
+
+#[test]
+fn an_alert_is_late_after_the_closing_of_an_incident_that_memory_let_go_of() {
+    let mut world = World::new(&rule("a", "")).remembering(1);
+    let alert = |world: &World, id: &str| {
+        let push = serde_json::json!({
+            "event_id": id, "event_time": world.now.as_millis(), "event_type": "a_new",
+            "alert": { "alert_id": id, "channel_id": 5, "labels": { "host": id }, "incident": { "incident_id": "i1" } },
+        });
+        crate::event::read(push.to_string().into(), "a".into(), world.now).unwrap()
+    };
+    world.send("i_new", "i1", "db");
+    let overtaken = alert(&world, "a1");
+    world.pass(10);
+    let closing = world.push("i_rslv", "i1", "db", &[("/incident/progress", "Closed".into())]);
+    world.take(closing.clone());
+    world.send("i_new", "i2", "web");
+    assert!(world.history.newest.get(&closing.entity).is_none());
+    assert_eq!(world.take(overtaken), []);
+    assert!(matches!(world.records.last(), Some((_, _, Record::Decided { late_since: Some(_), .. }))));
+    world.pass(10);
+    let after = alert(&world, "a2");
+    assert_eq!(world.take(after).len(), 1);
 }
