@@ -161,8 +161,9 @@ impl Writer {
         let next = match self.write(&offered) {
             Ok(inserted) => {
                 self.unwritten.send_if_modified(|why| why.take().is_some());
-                self.note_head(before, stopwatch);
-                offered.into_iter().zip(inserted).for_each(|(submission, inserted)| self.tell(submission, inserted));
+                self.note_head(before);
+                self.tell(offered, inserted);
+                self.report(before, stopwatch);
                 Next::Continue
             }
             Err(failure) => self.fail(before, offered, failure),
@@ -193,39 +194,49 @@ impl Writer {
         Ok(inserted)
     }
 
-    /// Notes the new head outside the database, and reports the commit.
-    fn note_head(&self, before: Head, stopwatch: Stopwatch) {
+    /// Notes the new head outside the database.
+    fn note_head(&self, before: Head) {
         let head = self.store.head();
-        if head == before {
-            return;
-        }
-        if let Err(error) = self.head_file.write(&head) {
+        if head != before
+            && let Err(error) = self.head_file.write(&head)
+        {
             // The database is right all the same; only the second look at start is lost.
             tracing::warn!(path = %self.head_path.display(), %error, "cannot note the head of the journal");
         }
-        let records = usize::try_from(head.seq - before.seq).unwrap_or(usize::MAX);
-        (self.on_commit)(CommitReport { records, seconds: stopwatch.elapsed().as_secs_f64() });
     }
 
-    fn tell(&self, submission: Submission, inserted: Inserted) {
-        // Whoever does not wait for an answer any more has dropped the other end; the stream ends with the engine.
-        match (submission, inserted) {
-            (Submission::Push { event, permit, reply, .. }, Inserted::Push(seq)) => {
-                drop(self.committed.send(Committed::Push { seq, event, permit }));
-                drop(reply.send(Ok(Admitted::Accepted)));
-            }
-            (Submission::Push { reply, .. }, Inserted::Known(admitted)) => drop(reply.send(Ok(admitted))),
-            (Submission::Records { prepared, folded, reply }, Inserted::Records(seqs)) => {
-                if !folded {
-                    for (seq, Prepared { at, record, .. }) in seqs.into_iter().zip(prepared) {
-                        drop(self.committed.send(Committed::Record { seq, at, record }));
-                    }
-                }
-                drop(reply.map(|reply| reply.send(Ok(()))));
-            }
-            // `insert` answers each kind of submission with its own kind.
-            _ => {}
+    fn report(&self, before: Head, stopwatch: Stopwatch) {
+        let records = usize::try_from(self.store.head().seq - before.seq).unwrap_or(usize::MAX);
+        if records > 0 {
+            (self.on_commit)(CommitReport { records, seconds: stopwatch.elapsed().as_secs_f64() });
         }
+    }
+
+    /// Answers who waits, and then hands on what was committed: what is decided on it is nothing that a sender waits for.
+    fn tell(&self, offered: Vec<Submission>, inserted: Vec<Inserted>) {
+        let mut committed = Vec::with_capacity(offered.len());
+        // Whoever does not wait for an answer any more has dropped the other end; the stream ends with the engine.
+        for (submission, inserted) in offered.into_iter().zip(inserted) {
+            match (submission, inserted) {
+                (Submission::Push { event, permit, reply, .. }, Inserted::Push(seq)) => {
+                    drop(reply.send(Ok(Admitted::Accepted)));
+                    committed.push(Committed::Push { seq, event, permit });
+                }
+                (Submission::Push { reply, .. }, Inserted::Known(admitted)) => drop(reply.send(Ok(admitted))),
+                (Submission::Records { prepared, folded, reply }, Inserted::Records(seqs)) => {
+                    drop(reply.map(|reply| reply.send(Ok(()))));
+                    let records = seqs.into_iter().zip(prepared).filter(|_| !folded);
+                    committed.extend(records.map(|(seq, Prepared { at, record, .. })| Committed::Record {
+                        seq,
+                        at,
+                        record,
+                    }));
+                }
+                // `insert` answers each kind of submission with its own kind.
+                _ => {}
+            }
+        }
+        committed.into_iter().for_each(|one| drop(self.committed.send(one)));
     }
 
     /// A commit failed, and nothing of it was written. A full or read-only disk is said before anything reaches it,
