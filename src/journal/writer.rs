@@ -15,6 +15,9 @@ use super::{Admitted, BATCH_MAX, Refused};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::Event;
 
+/// How often the writer gives way before it takes the next batch: to the few threads that bring pushes, not to all others.
+const GIVES_WAY: u8 = 3;
+
 /// Something for the writer to commit.
 #[expect(clippy::large_enum_variant, reason = "nearly all are pushes, and a box would cost each an allocation")]
 pub(super) enum Submission {
@@ -135,7 +138,7 @@ impl Writer {
             batch.clear();
             // Where others wait for this processor, more pushes gather while they have it, and a larger commit costs
             // hardly more than a small one. On an idle machine this returns at once.
-            std::thread::yield_now();
+            (0..GIVES_WAY).for_each(|_| std::thread::yield_now());
             if self.submissions.blocking_recv_many(&mut batch, BATCH_MAX) == 0 {
                 return;
             }
